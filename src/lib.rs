@@ -1,1 +1,10 @@
-//! Placeholder.
+//! Opens dm-crypt volumes on Azure Linux VMs.
+
+pub mod azure;
+pub mod config;
+pub mod deadline;
+pub mod edge;
+pub mod error;
+pub mod key;
+pub mod secret;
+pub mod volume;

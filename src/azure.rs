@@ -1,0 +1,3 @@
+//! Azure as the unlock sees it: the instance metadata service and Key Vault.
+
+pub mod id;

@@ -1,0 +1,3 @@
+//! Configuration files to [`Volume`](crate::volume::Volume)s.
+
+pub mod diagnostic;

@@ -1,0 +1,3 @@
+//! The edges: the only modules that touch the kernel, the network or C.
+//!
+//! Each implements a trait that core declares, and maps what it meets to `error::Kind`.

@@ -1,0 +1,65 @@
+//! Where keys come from: the interface of a key source, and what it hands over.
+//!
+//! A source is asked for keys under a deadline and answers with candidates, best first; unlock.rs
+//! tries them. A source never opens a volume and never speaks; why it failed is a [`Kind`].
+
+use std::fmt;
+
+use crate::deadline::Deadline;
+use crate::error::Kind;
+use crate::secret::Secret;
+
+/// A place a key can come from.
+pub trait KeySource {
+    /// Which one this is.
+    fn name(&self) -> SourceName;
+
+    /// The keys found, best first; waits for what is not there yet, never past `deadline`.
+    ///
+    /// May be asked again: a source that found nothing in time can find something later. Errors
+    /// say why there is nothing; `Kind::is_transient` and the "missing" kinds are worth asking
+    /// again, the others are final.
+    fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind>;
+}
+
+/// A passphrase that may open the volume, and where it came from.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The exact bytes for libcryptsetup.
+    pub secret: Secret,
+    /// For people: `key disk /dev/sdc1: LinuxPassPhraseFileName_1_0`. Never holds key bytes.
+    pub origin: String,
+    /// Whether a final newline may be trimmed in a second attempt: true for key files only.
+    pub from_file: bool,
+}
+
+/// The key sources, in the order in which they are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SourceName {
+    /// The small vfat disk labelled `BEK VOLUME`.
+    KeyDisk,
+    /// A key or wrapped-key file named in bektab.
+    File,
+    /// A secret in Key Vault, by URL or by tags.
+    KeyVault,
+    /// A person.
+    Prompt,
+}
+
+impl SourceName {
+    /// The word for it in messages, journal fields and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KeyDisk => "key-disk",
+            Self::File => "file",
+            Self::KeyVault => "key-vault",
+            Self::Prompt => "prompt",
+        }
+    }
+}
+
+impl fmt::Display for SourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
