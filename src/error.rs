@@ -62,9 +62,9 @@ pub enum Kind {
     },
     /// A key file is missing, empty, too large or unreadable.
     KeyFileUnusable {
-        /// Where it was looked for: `key disk /dev/sdc1` or a path.
+        /// Where it was looked for: `key disk /dev/sdc1`, or its own absolute path.
         place: String,
-        /// Its name on the key disk, where it has one.
+        /// Its name on the key disk, where it is on one and has one.
         file: Option<KeyFileName>,
         /// What is wrong with it.
         problem: FileProblem,
@@ -354,6 +354,14 @@ impl fmt::Display for Kind {
             Self::KeyDiskUnreadable { device, reason } => {
                 write!(f, "cannot read key disk {} as vfat: {reason}", device.display())
             }
+            Self::KeyFileUnusable { place, file: None, problem } if place.starts_with('/') => {
+                match problem {
+                    FileProblem::Empty => write!(f, "{place} has 0 bytes"),
+                    FileProblem::Missing => write!(f, "{place} does not exist"),
+                    FileProblem::TooLarge => write!(f, "{place} is too large for a key"),
+                    FileProblem::Unreadable(reason) => write!(f, "{place}: {reason}"),
+                }
+            }
             Self::KeyFileUnusable { place, file, problem } => {
                 let name = file.as_ref().map_or(KeyFileName::OS, KeyFileName::as_str);
                 let star = if file.is_none() { "*" } else { "" };
@@ -500,6 +508,23 @@ mod tests {
             Unreachable { problem: TransportProblem::TimedOut, tries: 1, elapsed: Duration::ZERO };
         assert!(Kind::MetadataUnreachable(unreachable).is_transient());
         assert!(!Kind::ContentUnrecognized.is_transient());
+    }
+
+    #[test]
+    fn an_unusable_key_file_is_named_by_its_path_or_its_disk() {
+        let unusable = |place: &str, file, problem| {
+            Kind::KeyFileUnusable { place: place.to_owned(), file, problem }.to_string()
+        };
+        assert_eq!(unusable("/etc/x.key", None, FileProblem::Empty), "/etc/x.key has 0 bytes");
+        assert_eq!(
+            unusable("key disk /dev/sdc1", None, FileProblem::Missing),
+            "key disk /dev/sdc1 has no file LinuxPassPhraseFileName*"
+        );
+        let name = KeyFileName::parse("own");
+        assert_eq!(
+            unusable("key disk /dev/sdc1", name, FileProblem::TooLarge),
+            "key disk /dev/sdc1: own is too large for a key"
+        );
     }
 
     #[test]

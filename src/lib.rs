@@ -3,8 +3,10 @@
 pub mod azure;
 pub mod config;
 pub mod deadline;
+pub mod device;
 pub mod edge;
 pub mod error;
 pub mod key;
 pub mod secret;
+pub mod slot;
 pub mod volume;

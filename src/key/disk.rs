@@ -1,0 +1,370 @@
+//! The key disk as a key source: waits for it, reads its key files, hands them over best first.
+//!
+//! Knows which files to want and how long to wait; how a disk is found, mounted and read is behind
+//! [`KeyDisks`] (edge/key_disk.rs). Never changes a byte of a key, and never picks only one: two
+//! disks may carry the label, and a file may have another disk's name.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::error::{FileProblem, Kind};
+use crate::key::candidates::{Rank, Wanted};
+use crate::key::{Candidate, KeySource, SourceName};
+use crate::secret::Secret;
+use crate::volume::KeyFileName;
+
+/// Largest key file that is read, in bytes. ADE's have 172; a passphrase of cryptsetup has at most
+/// 512, a wrapped key 683 (RSA 4096 in base64url), and locked memory is scarce.
+pub const MAX_KEY_FILE: usize = 64 * 1024;
+
+/// How often the disk is looked for. Nothing announces it where udev does not run.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// How long a disk without a usable file keeps us waiting for another one. The platform fills the
+/// disk before the VM starts, so a file that is missing now will not appear.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// The key disks of this machine.
+pub trait KeyDisks {
+    /// Those that are attached now.
+    fn list(&mut self) -> Result<Vec<PathBuf>, Kind>;
+
+    /// Reads the files that `choose` picks from the names in the root directory, in that order.
+    ///
+    /// The disk is mounted for this call only. Files over [`MAX_KEY_FILE`] are not read. Errors:
+    /// [`Kind::KeyDiskUnreadable`] for the disk as a whole; a file's own problem is in its place.
+    fn read(
+        &mut self,
+        device: &Path,
+        choose: &mut dyn FnMut(&[KeyFileName]) -> Vec<KeyFileName>,
+    ) -> Result<Vec<FoundFile>, Kind>;
+}
+
+/// A file that was picked, and its content.
+#[derive(Debug)]
+pub struct FoundFile {
+    /// As the disk spells it.
+    pub name: KeyFileName,
+    /// All its bytes, or why not.
+    pub content: Result<Secret, FileProblem>,
+}
+
+/// The small vfat disk labelled `BEK VOLUME`.
+#[derive(Debug)]
+pub struct KeyDisk<D> {
+    disks: D,
+    wanted: Wanted,
+}
+
+impl<D: KeyDisks> KeyDisk<D> {
+    /// Looks on `disks` for what is `wanted`.
+    pub fn new(disks: D, wanted: Wanted) -> Self {
+        Self { disks, wanted }
+    }
+
+    /// One look at all key disks.
+    fn look(&mut self) -> Result<Look, Kind> {
+        let mut look = Look::default();
+        for device in self.disks.list()? {
+            log::debug!("key disk {}", device.display());
+            let wanted = &self.wanted;
+            match self.disks.read(&device, &mut |listing| wanted.choose(listing)) {
+                Ok(files) => look.add(&device, files, wanted),
+                Err(kind) => look.fail(kind),
+            }
+        }
+        Ok(look)
+    }
+}
+
+impl<D: KeyDisks> KeySource for KeyDisk<D> {
+    fn name(&self) -> SourceName {
+        SourceName::KeyDisk
+    }
+
+    fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind> {
+        let mut failure = None;
+        let mut settled = None;
+        let found = deadline.poll(INTERVAL, || {
+            let look = self.look()?;
+            if !look.keys.is_empty() {
+                return Ok(Some(Ok(look)));
+            }
+            let Some(kind) = look.failure else {
+                return Ok(None);
+            };
+            let settled = settled.get_or_insert_with(|| deadline.within(SETTLE));
+            if settled.passed() {
+                return Ok(Some(Err(kind)));
+            }
+            failure = Some(kind);
+            Ok(None)
+        })?;
+        match found {
+            Some(Ok(look)) => Ok(look.into_candidates()),
+            Some(Err(kind)) => Err(kind),
+            None => Err(failure.unwrap_or(Kind::KeyDiskMissing { waited: deadline.elapsed() })),
+        }
+    }
+}
+
+/// What one look at all disks brought.
+#[derive(Default)]
+struct Look {
+    keys: Vec<(Rank, Candidate)>,
+    failure: Option<Kind>,
+}
+
+impl Look {
+    fn add(&mut self, device: &Path, files: Vec<FoundFile>, wanted: &Wanted) {
+        let place = format!("key disk {}", device.display());
+        if files.is_empty() {
+            self.fail(Kind::KeyFileUnusable {
+                place: place.clone(),
+                file: wanted.name().cloned(),
+                problem: FileProblem::Missing,
+            });
+        }
+        for FoundFile { name, content } in files {
+            let problem = match content {
+                Ok(secret) if secret.is_empty() => FileProblem::Empty,
+                Ok(secret) => {
+                    let origin = format!("{place}: {name}");
+                    let rank = wanted.rank(&name).unwrap_or(Rank::Other);
+                    self.keys.push((rank, Candidate { secret, origin, from_file: true }));
+                    continue;
+                }
+                Err(problem) => problem,
+            };
+            self.fail(Kind::KeyFileUnusable { place: place.clone(), file: Some(name), problem });
+        }
+    }
+
+    /// Keeps the failure that says most; of equals the first, whose file fits best.
+    fn fail(&mut self, kind: Kind) {
+        log::debug!("{kind}");
+        if self.failure.as_ref().is_none_or(|kept| weight(kept) < weight(&kind)) {
+            self.failure = Some(kind);
+        }
+    }
+
+    /// Best first over all disks; a key that is there twice is tried once, because each try costs
+    /// the keyslot's KDF.
+    fn into_candidates(mut self) -> Vec<Candidate> {
+        // A key was found all the same, so nobody else will tell of the broken file.
+        if let Some(kind) = self.failure.filter(|kind| weight(kind) > 0) {
+            log::warn!("{kind}");
+        }
+        self.keys.sort_by_key(|(rank, _)| *rank);
+        let mut candidates: Vec<Candidate> = Vec::with_capacity(self.keys.len());
+        for (_, key) in self.keys {
+            let known = |other: &Candidate| other.secret.expose() == key.secret.expose();
+            if candidates.iter().any(known) {
+                log::debug!("{}: the same key again", key.origin);
+            } else {
+                candidates.push(key);
+            }
+        }
+        candidates
+    }
+}
+
+/// How much a failure says: a broken file that was wanted, then a broken disk, then a disk
+/// without such a file.
+fn weight(kind: &Kind) -> u8 {
+    match kind {
+        Kind::KeyFileUnusable { problem: FileProblem::Missing, .. } => 0,
+        Kind::KeyFileUnusable { .. } => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::deadline::{Clock, VirtualClock};
+    use crate::slot::Slot;
+
+    /// A disk: its device and its files, or that it cannot be read.
+    type Disk = (&'static str, Option<Vec<(&'static str, Result<&'static [u8], FileProblem>)>>);
+
+    /// What each look finds; the last one stays.
+    struct Fake {
+        looks: VecDeque<Vec<Disk>>,
+        looked: usize,
+    }
+
+    fn fake<const N: usize>(looks: [Vec<Disk>; N]) -> Fake {
+        Fake { looks: looks.into_iter().collect(), looked: 0 }
+    }
+
+    impl KeyDisks for &mut Fake {
+        fn list(&mut self) -> Result<Vec<PathBuf>, Kind> {
+            self.looked += 1;
+            if self.looked > 1 && self.looks.len() > 1 {
+                self.looks.pop_front();
+            }
+            Ok(self.looks[0].iter().map(|(device, _)| PathBuf::from(device)).collect())
+        }
+
+        fn read(
+            &mut self,
+            device: &Path,
+            choose: &mut dyn FnMut(&[KeyFileName]) -> Vec<KeyFileName>,
+        ) -> Result<Vec<FoundFile>, Kind> {
+            let disk = self.looks[0].iter().find(|(name, _)| Path::new(name) == device).unwrap();
+            let Some(files) = &disk.1 else {
+                return Err(unreadable(disk.0));
+            };
+            let listing: Vec<_> =
+                files.iter().map(|(name, _)| KeyFileName::parse(name).unwrap()).collect();
+            let content = |name: &KeyFileName| {
+                let (_, content) = files.iter().find(|(file, _)| *file == name.as_str()).unwrap();
+                content.clone().map(|bytes| Secret::new(bytes.to_vec()))
+            };
+            let read = |name| FoundFile { content: content(&name), name };
+            Ok(choose(&listing).into_iter().map(read).collect())
+        }
+    }
+
+    fn unreadable(device: &str) -> Kind {
+        Kind::KeyDiskUnreadable { device: device.into(), reason: "bad".into() }
+    }
+
+    fn unusable(place: &str, file: Option<&str>, problem: FileProblem) -> Kind {
+        let file = file.and_then(KeyFileName::parse);
+        Kind::KeyFileUnusable { place: place.into(), file, problem }
+    }
+
+    fn keys(fake: &mut Fake, clock: &VirtualClock) -> Result<Vec<(String, Vec<u8>)>, Kind> {
+        let wanted = Wanted::new(None, None, Slot::new(1, 0));
+        let deadline = Deadline::start(clock, Some(Duration::from_secs(10)));
+        let candidates = KeyDisk::new(fake, wanted).keys(&deadline)?;
+        assert!(candidates.iter().all(|candidate| candidate.from_file));
+        Ok(candidates
+            .into_iter()
+            .map(|candidate| (candidate.origin, candidate.secret.expose().to_vec()))
+            .collect())
+    }
+
+    #[test]
+    fn keys_come_best_first_over_all_disks_each_once() {
+        let clock = VirtualClock::default();
+        let mut fake = fake([vec![
+            (
+                "/dev/sdc1",
+                Some(vec![
+                    ("LinuxPassPhraseFileName", Ok(b"os\n")),
+                    ("LinuxPassPhraseFileName_2_0", Ok(b"data")),
+                ]),
+            ),
+            ("/dev/sdd1", Some(vec![("LinuxPassPhraseFileName_1_0", Ok(b"data"))])),
+        ]]);
+        assert_eq!(
+            keys(&mut fake, &clock),
+            Ok(vec![
+                ("key disk /dev/sdd1: LinuxPassPhraseFileName_1_0".into(), b"data".to_vec()),
+                ("key disk /dev/sdc1: LinuxPassPhraseFileName".into(), b"os\n".to_vec()),
+            ])
+        );
+        assert_eq!(clock.now(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_disk_that_comes_late_is_waited_for() {
+        let clock = VirtualClock::default();
+        let disk = vec![("/dev/sdc1", Some(vec![("LinuxPassPhraseFileName", Ok(&b"k"[..]))]))];
+        let mut fake = fake([vec![], vec![], disk]);
+        assert_eq!(keys(&mut fake, &clock).unwrap().len(), 1);
+        assert_eq!(fake.looked, 3);
+    }
+
+    #[test]
+    fn no_disk_ends_at_the_deadline_and_says_how_long() {
+        let clock = VirtualClock::default();
+        let mut fake = fake([vec![]]);
+        let waited = Duration::from_secs(10);
+        assert_eq!(keys(&mut fake, &clock), Err(Kind::KeyDiskMissing { waited }));
+        assert_eq!(fake.looked, 51);
+    }
+
+    #[test]
+    fn an_empty_file_is_a_missing_one_and_says_so() {
+        let clock = VirtualClock::default();
+        let files = vec![("LinuxPassPhraseFileName_1_0", Ok(&b""[..]))];
+        let mut fake = fake([vec![("/dev/sdc1", Some(files))]]);
+        let name = Some("LinuxPassPhraseFileName_1_0");
+        let kind = unusable("key disk /dev/sdc1", name, FileProblem::Empty);
+        assert_eq!(keys(&mut fake, &clock), Err(kind));
+    }
+
+    #[test]
+    fn a_useless_disk_is_given_up_soon() {
+        let clock = VirtualClock::default();
+        let mut fake = fake([vec![("/dev/sdc1", Some(vec![("README.txt", Ok(&b"x"[..]))]))]]);
+        let kind = unusable("key disk /dev/sdc1", None, FileProblem::Missing);
+        assert_eq!(keys(&mut fake, &clock), Err(kind));
+        assert_eq!(clock.now(), SETTLE);
+    }
+
+    #[test]
+    fn a_second_disk_may_follow_a_useless_one() {
+        let clock = VirtualClock::default();
+        let good = ("/dev/sdd1", Some(vec![("LinuxPassPhraseFileName", Ok(&b"k"[..]))]));
+        let mut fake = fake([vec![("/dev/sdc1", None)], vec![("/dev/sdc1", None), good]]);
+        assert_eq!(keys(&mut fake, &clock).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_empty_file_beside_a_usable_one_does_no_harm() {
+        let clock = VirtualClock::default();
+        let files = vec![
+            ("LinuxPassPhraseFileName_1_0", Ok(&b""[..])),
+            ("LinuxPassPhraseFileName", Ok(b"os")),
+        ];
+        let mut fake = fake([vec![("/dev/sdc1", Some(files))]]);
+        assert_eq!(keys(&mut fake, &clock).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_most_telling_failure_is_reported() {
+        let large = || vec![("LinuxPassPhraseFileName", Err(FileProblem::TooLarge))];
+        for (disks, kind) in [
+            (vec![("/dev/sdb1", Some(vec![])), ("/dev/sdc1", None)], unreadable("/dev/sdc1")),
+            (
+                vec![("/dev/sdc1", None), ("/dev/sdd1", Some(large()))],
+                unusable(
+                    "key disk /dev/sdd1",
+                    Some("LinuxPassPhraseFileName"),
+                    FileProblem::TooLarge,
+                ),
+            ),
+        ] {
+            assert_eq!(keys(&mut fake([disks]), &VirtualClock::default()), Err(kind));
+        }
+    }
+
+    #[test]
+    fn a_refused_look_is_final() {
+        struct Refused;
+        impl KeyDisks for Refused {
+            fn list(&mut self) -> Result<Vec<PathBuf>, Kind> {
+                Err(Kind::NotPermitted { action: "read block devices", reason: "EACCES".into() })
+            }
+            fn read(
+                &mut self,
+                _: &Path,
+                _: &mut dyn FnMut(&[KeyFileName]) -> Vec<KeyFileName>,
+            ) -> Result<Vec<FoundFile>, Kind> {
+                unreachable!("nothing is listed")
+            }
+        }
+        let clock = VirtualClock::default();
+        let deadline = Deadline::start(&clock, None);
+        let refused = KeyDisk::new(Refused, Wanted::default()).keys(&deadline).unwrap_err();
+        assert_eq!(refused.name(), "not-permitted");
+    }
+}
