@@ -2,7 +2,12 @@
 //!
 //! Each implements a trait that core declares, and maps what it meets to `error::Kind`.
 
+pub mod askpass;
+pub mod luks;
+pub mod mapping;
 pub mod probe;
+pub mod process;
+pub mod state;
 
 #[cfg(test)]
 mod image;

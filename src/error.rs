@@ -5,16 +5,100 @@
 //! report.rs. Text that came from a disk or the network enters only through [`printable`].
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::azure::id::Host;
 use crate::config::diagnostic::Diagnostic;
 use crate::volume::{DeviceSpec, KeyFileName, VolumeName};
 
+/// A failure as it is reported: what could not be done, to what, why, and what else was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What was to be done.
+    pub goal: Goal,
+    /// The volume, where there is one.
+    pub volume: Option<VolumeName>,
+    /// The encrypted device, once it is known.
+    pub device: Option<PathBuf>,
+    /// The cause that decides the exit status and the advice.
+    pub kind: Kind,
+    /// Further causes: what the other key sources said, in the order they were asked.
+    pub others: Vec<Kind>,
+}
+
+/// What a command is for; the first line of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// `detach`.
+    Close,
+    /// Anything that ends before a volume is known.
+    Run,
+    /// `status`.
+    Show,
+    /// `attach`.
+    Unlock,
+}
+
+impl Error {
+    /// A failure with one cause.
+    pub fn new(goal: Goal, kind: Kind) -> Self {
+        Self { goal, volume: None, device: None, kind, others: Vec::new() }
+    }
+
+    /// A failure with one cause for each key source asked, in that order.
+    ///
+    /// A source that was unreachable decides, because a retry can mend it; else the last one does:
+    /// it is the one that had the best chance to know.
+    pub fn of_sources(goal: Goal, mut kinds: Vec<Kind>) -> Self {
+        let last = kinds.len().checked_sub(1);
+        match kinds.iter().position(Kind::is_transient).or(last) {
+            Some(index) => {
+                let kind = kinds.remove(index);
+                Self { others: kinds, ..Self::new(goal, kind) }
+            }
+            None => {
+                let reason = "no key source is configured".to_owned();
+                Self::new(goal, Kind::Internal { call: "choosing key sources", reason })
+            }
+        }
+    }
+
+    /// Says which volume it is about.
+    pub fn volume(mut self, name: &VolumeName) -> Self {
+        self.volume = Some(name.clone());
+        self
+    }
+
+    /// Says which device it is about.
+    pub fn device(mut self, device: Option<&Path>) -> Self {
+        self.device = device.map(Path::to_owned);
+        self
+    }
+}
+
+/// The `error:` line: goal and object, always of one shape.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.goal {
+            Goal::Close => "cannot close",
+            Goal::Run => "cannot run",
+            Goal::Show => "cannot show",
+            Goal::Unlock => "cannot unlock",
+        })?;
+        if let Some(volume) = &self.volume {
+            write!(f, " {volume}")?;
+        }
+        match &self.device {
+            Some(device) => write!(f, " ({})", device.display()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Why something failed. Each variant has one word ([`Kind::name`]), used as journal field, man
 /// page heading and test name, and one exit status ([`Kind::exit_status`]).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A line of bektab or crypttab, or an option, does not parse. Blame: whoever wrote it.
     Configuration(Box<Diagnostic>),
@@ -116,6 +200,11 @@ pub enum Kind {
         /// What was refused.
         action: &'static str,
         /// What the system said.
+        reason: String,
+    },
+    /// A passphrase was asked for and nobody gave one.
+    PromptUnanswered {
+        /// Why.
         reason: String,
     },
     /// The secret is not in the vault, or not usable.
@@ -286,6 +375,7 @@ impl Kind {
             Self::NameInUse { .. } => "name-in-use",
             Self::NotConfigured { .. } => "not-configured",
             Self::NotPermitted { .. } => "not-permitted",
+            Self::PromptUnanswered { .. } => "prompt-unanswered",
             Self::SecretMissing { .. } => "secret-missing",
             Self::Usage(_) => "usage",
             Self::VaultDenied(_) => "vault-denied",
@@ -312,6 +402,7 @@ impl Kind {
             | Self::KeyDiskUnreadable { .. }
             | Self::KeyFileUnusable { .. }
             | Self::MemoryShort { .. }
+            | Self::PromptUnanswered { .. }
             | Self::SecretMissing { .. }
             | Self::VolumeMissing { .. } => exit::MISSING,
             Self::NameInUse { .. } | Self::VolumeBusy { .. } => exit::IN_USE,
@@ -398,6 +489,7 @@ impl fmt::Display for Kind {
                 write!(f, "no line for {name} in /etc/bektab, no ADE line in /etc/crypttab")
             }
             Self::NotPermitted { action, reason } => write!(f, "cannot {action}: {reason}"),
+            Self::PromptUnanswered { reason } => write!(f, "no passphrase was typed: {reason}"),
             Self::SecretMissing { vault, what, problem } => {
                 let vault = short(vault);
                 match problem {

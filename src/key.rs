@@ -6,6 +6,7 @@
 pub mod candidates;
 pub mod disk;
 pub mod file;
+pub mod prompt;
 
 use std::fmt;
 
@@ -18,11 +19,12 @@ pub trait KeySource {
     /// Which one this is.
     fn name(&self) -> SourceName;
 
-    /// The keys found, best first; waits for what is not there yet, never past `deadline`.
+    /// Keys that were not handed over before, best first; waits for what is not there yet, never
+    /// past `deadline`.
     ///
-    /// May be asked again: a source that found nothing in time can find something later. Errors
-    /// say why there is nothing; `Kind::is_transient` and the "missing" kinds are worth asking
-    /// again, the others are final.
+    /// Asked again after all of them were rejected: then with further, less likely keys, or with
+    /// an empty list when there are no more. Also asked again after an error, because what was not
+    /// there in time may be there now. Errors say why there is nothing.
     fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind>;
 }
 

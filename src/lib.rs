@@ -3,10 +3,14 @@
 pub mod azure;
 pub mod config;
 pub mod deadline;
+pub mod detach;
 pub mod device;
 pub mod edge;
 pub mod error;
+pub mod hint;
 pub mod key;
+pub mod mapping;
 pub mod secret;
 pub mod slot;
+pub mod unlock;
 pub mod volume;

@@ -1,0 +1,67 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# `make && sudo make install` is for users, `make install DESTDIR= prefix=` for packagers.
+
+prefix     = /usr
+bindir     = $(prefix)/bin
+mandir     = $(prefix)/share/man
+systemddir = $(prefix)/lib/systemd
+CARGO      = cargo
+RELEASE    = target/release
+MANUALS    = $(patsubst docs/man/%.scd,target/man/%,$(wildcard docs/man/*.scd))
+
+.PHONY: all build man check check-root check-vm test demo install clean
+
+all: build man
+
+build:
+	tests/setup.sh build
+	$(CARGO) build --release --locked
+
+man: $(MANUALS)
+
+target/man/%: docs/man/%.scd
+	@mkdir -p $(@D)
+	scdoc < $< > $@
+
+# Format, lints, unit and fixture tests, docs: no root (but for missing packages), no network.
+check:
+	tests/setup.sh check
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) test --workspace --locked
+	tests/lint.sh
+
+# Real dm-crypt, vfat and loop: on this kernel where it has them, else in one VM.
+check-root:
+	tests/setup.sh root
+	tests/root/run
+
+# Real boots of Debian under QEMU; no KVM needed.
+check-vm:
+	tests/setup.sh vm
+	tests/vm/run
+
+test: check check-root check-vm
+
+demo:
+	@tests/setup.sh vm
+	@tests/vm/demo
+
+# The unit names the binary by its absolute path, so it follows bindir.
+install: man
+	install -D -m 0755 $(RELEASE)/bek-unlock $(DESTDIR)$(bindir)/bek-unlock
+	install -D -m 0755 $(RELEASE)/bek-unlock-generator \
+	    $(DESTDIR)$(systemddir)/system-generators/bek-unlock-generator
+	install -d $(DESTDIR)$(systemddir)/system $(DESTDIR)$(systemddir)/catalog
+	for unit in systemd/*.service systemd/*.target systemd/*.slice; do \
+	    sed 's|/usr/bin/bek-unlock|$(bindir)/bek-unlock|g' "$$unit" \
+	        > "$(DESTDIR)$(systemddir)/system/$$(basename "$$unit")" || exit 1; \
+	done
+	install -m 0644 systemd/bek-unlock.catalog $(DESTDIR)$(systemddir)/catalog/
+	for page in $(MANUALS); do \
+	    install -D -m 0644 "$$page" \
+	        "$(DESTDIR)$(mandir)/man$${page##*.}/$$(basename "$$page")" || exit 1; \
+	done
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,229 @@
+//! libcryptsetup: headers, keyslots, activation, and its log.
+//!
+//! The only file that calls libcryptsetup. It is not thread safe and its Rust binding panics when a
+//! second thread calls it, so everything here stays on the main thread; one process opens one
+//! volume. Errors come as errno and are mapped here, once, to the operator's words.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::raw::{c_char, c_int, c_void};
+use std::path::{Path, PathBuf};
+
+use libcryptsetup_rs::consts::flags::{CryptActivate, CryptDeactivate};
+use libcryptsetup_rs::consts::vals::{CryptLogLevel, EncryptionFormat, KeyslotInfo};
+use libcryptsetup_rs::{CryptDevice, CryptInit, Either, LibcryptErr, set_log_callback};
+use nix::errno::Errno;
+
+use crate::error::{Kind, printable};
+use crate::mapping::{Header, Keyslot, Luks, LuksDevice, OpenFailure};
+use crate::secret::Secret;
+use crate::volume::{Options, VolumeName};
+
+/// libcryptsetup with its log going to `log`.
+#[derive(Debug)]
+pub struct Libcryptsetup(());
+
+impl Libcryptsetup {
+    /// Redirects libcryptsetup's messages; without this it prints to stderr by itself.
+    pub fn new() -> Self {
+        set_log_callback::<()>(Some(forward_log), None);
+        Self(())
+    }
+}
+
+impl Default for Libcryptsetup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Luks for Libcryptsetup {
+    fn load(&mut self, device: &Path, header: Option<&Path>) -> Result<Box<dyn LuksDevice>, Kind> {
+        // With both paths given at once also a header with a reencryption in progress loads;
+        // crypt_set_data_device() refuses that one.
+        let paths = header.map_or(Either::Left(device), |header| Either::Right((header, device)));
+        let metadata = header.unwrap_or(device);
+        let mut crypt = CryptInit::init_with_data_device(paths)
+            .map_err(|error| header_failure(metadata, &error))?;
+        crypt
+            .context_handle()
+            .load::<()>(None, None)
+            .map_err(|error| header_failure(metadata, &error))?;
+        let header = read_header(&mut crypt, header.is_some())
+            .map_err(|error| header_failure(metadata, &error))?;
+        Ok(Box::new(Loaded { crypt, header, metadata: metadata.to_owned() }))
+    }
+
+    fn close(&mut self, name: &VolumeName) -> Result<(), Kind> {
+        let mut crypt = match CryptInit::init_by_name_and_header(name.as_str(), None) {
+            Ok(crypt) => crypt,
+            Err(error) if errno(&error) == Errno::ENODEV => return Ok(()),
+            Err(error) => return Err(internal("opening the mapping to close it", &error)),
+        };
+        let closed = crypt.activate_handle().deactivate(name.as_str(), CryptDeactivate::empty());
+        match closed {
+            Ok(()) => Ok(()),
+            Err(error) => match errno(&error) {
+                Errno::EBUSY => Err(Kind::VolumeBusy { holders: Vec::new() }),
+                Errno::ENODEV => Ok(()),
+                _ => Err(internal("closing the mapping", &error)),
+            },
+        }
+    }
+}
+
+/// A device with its header in memory.
+struct Loaded {
+    crypt: CryptDevice,
+    header: Header,
+    metadata: PathBuf,
+}
+
+impl LuksDevice for Loaded {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn open(
+        &mut self,
+        name: &VolumeName,
+        key: &Secret,
+        options: &Options,
+    ) -> Result<u32, OpenFailure> {
+        self.crypt
+            .activate_handle()
+            .activate_by_passphrase(
+                Some(name.as_str()),
+                options.key_slot,
+                key.expose(),
+                activation_flags(options),
+            )
+            .map_err(|error| match errno(&error) {
+                // EPERM: no keyslot opens; ENOENT: the keyslot asked for is not in use.
+                Errno::EPERM => OpenFailure::WrongKey,
+                Errno::ENOENT => OpenFailure::Other(Kind::HeaderUnusable {
+                    path: self.metadata.clone(),
+                    reason: "the keyslot asked for is not in use".to_owned(),
+                }),
+                Errno::EEXIST => OpenFailure::Other(Kind::NameInUse {
+                    name: name.clone(),
+                    device: "another device".to_owned(),
+                }),
+                Errno::EBUSY => OpenFailure::Other(Kind::VolumeBusy {
+                    holders: vec!["another mapping or mount of the encrypted device".to_owned()],
+                }),
+                Errno::ENOMEM => OpenFailure::Other(Kind::MemoryShort {
+                    needed_kib: self
+                        .header
+                        .keyslots
+                        .iter()
+                        .map(|s| s.memory_kib)
+                        .max()
+                        .unwrap_or(0),
+                    available_kib: 0,
+                }),
+                Errno::EINVAL | Errno::ENOTSUP | Errno::ENOSYS | Errno::EIO => {
+                    OpenFailure::Other(header_failure(&self.metadata, &error))
+                }
+                _ => OpenFailure::Other(internal("activating the volume", &error)),
+            })
+    }
+}
+
+fn activation_flags(options: &Options) -> CryptActivate {
+    // One memory-hard KDF at a time per machine; systemd's own default since OOM kills at boot
+    // (systemd #14168). PBKDF2 and small Argon2 slots are not held up.
+    let mut flags = CryptActivate::SERIALIZE_MEMORY_HARD_PBKDF;
+    flags.set(CryptActivate::ALLOW_DISCARDS, options.discard);
+    flags.set(CryptActivate::READONLY, options.read_only);
+    flags.set(CryptActivate::NO_READ_WORKQUEUE, options.no_read_workqueue);
+    flags.set(CryptActivate::NO_WRITE_WORKQUEUE, options.no_write_workqueue);
+    flags.set(CryptActivate::SAME_CPU_CRYPT, options.same_cpu_crypt);
+    flags.set(CryptActivate::SUBMIT_FROM_CRYPT_CPUS, options.submit_from_crypt_cpus);
+    flags
+}
+
+fn read_header(crypt: &mut CryptDevice, detached: bool) -> Result<Header, LibcryptErr> {
+    let format = crypt.format_handle().get_type()?;
+    let version = match format {
+        EncryptionFormat::Luks1 => 1,
+        EncryptionFormat::Luks2 => 2,
+        _ => return Err(LibcryptErr::InvalidConversion),
+    };
+    let uuid = crypt.status_handle().get_uuid()?.to_string();
+    let mut keyslots = Vec::new();
+    for number in 0..libcryptsetup_rs::CryptKeyslotHandle::max_keyslots(format)? {
+        // Unbound keyslots hold a key of something else and never open the volume.
+        let usable = matches!(
+            crypt.keyslot_handle().status(number)?,
+            KeyslotInfo::Active | KeyslotInfo::ActiveLast
+        );
+        if usable {
+            let kdf = crypt.keyslot_handle().get_pbkdf(number);
+            let memory_kib = kdf.map_or(0, |kdf| u64::from(kdf.max_memory_kb));
+            keyslots.push(Keyslot { number, memory_kib });
+        }
+    }
+    Ok(Header { version, uuid, detached, keyslots })
+}
+
+/// What a failed load means; the errno values were measured with libcryptsetup 2.6.1.
+fn header_failure(path: &Path, error: &LibcryptErr) -> Kind {
+    let reason = match errno(error) {
+        Errno::EINVAL => "it is not LUKS, or damaged".to_owned(),
+        Errno::ENOTBLK | Errno::ENODEV | Errno::ENOENT => "no such device or file".to_owned(),
+        Errno::ENOTSUP | Errno::ENOSYS => {
+            "the kernel or libcryptsetup lacks what it needs (cipher, device-mapper)".to_owned()
+        }
+        Errno::ETXTBSY => "it has features this libcryptsetup does not know".to_owned(),
+        _ => text(error),
+    };
+    Kind::HeaderUnusable { path: path.to_owned(), reason }
+}
+
+fn internal(call: &'static str, error: &LibcryptErr) -> Kind {
+    Kind::Internal { call, reason: text(error) }
+}
+
+/// The errno inside, or `UnknownErrno` for the binding's own conversion errors.
+fn errno(error: &LibcryptErr) -> Errno {
+    match error {
+        LibcryptErr::IOError(io) => io.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw),
+        _ => Errno::UnknownErrno,
+    }
+}
+
+fn text(error: &LibcryptErr) -> String {
+    match error {
+        LibcryptErr::IOError(io) => plain(io),
+        other => printable(&other.to_string(), 120),
+    }
+}
+
+/// An I/O error in the system's words without Rust's "(os error 2)".
+fn plain(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(
+        || printable(&error.to_string(), 120),
+        |raw| Errno::from_raw(raw).desc().to_owned(),
+    )
+}
+
+/// Hands libcryptsetup's messages to `log`, its errors at debug level: the caller reports.
+///
+/// The binding's own callback macro panics on text that is not UTF-8, across a C frame.
+#[expect(unsafe_code, reason = "a C callback gets a C string")]
+unsafe extern "C" fn forward_log(level: c_int, message: *const c_char, _user: *mut c_void) {
+    if message.is_null() {
+        return;
+    }
+    // SAFETY: libcryptsetup passes a NUL-terminated string that lives until this returns
+    // (crypt_set_log_callback in libcryptsetup.h).
+    let text = unsafe { CStr::from_ptr(message) };
+    let text = printable(&text.to_string_lossy(), 500);
+    let debug_only = level < CryptLogLevel::Normal as c_int;
+    if debug_only {
+        log::trace!("libcryptsetup: {text}");
+    } else {
+        log::debug!("libcryptsetup: {text}");
+    }
+}

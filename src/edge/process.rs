@@ -1,0 +1,76 @@
+//! The process itself: what it may leave behind, and the real clock.
+//!
+//! Called first thing in a run that will hold a secret, before any thread exists.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::geteuid;
+
+use crate::deadline::Clock;
+use crate::error::Kind;
+
+/// Makes sure that key bytes stay in this process's memory: no core dump, no ptrace by others,
+/// no swap, and nothing it creates is readable by others.
+///
+/// Errors: `NotPermitted` when not root. A limit that cannot be set is no reason to leave a
+/// machine locked: it is logged at debug level, and the unit sets the same limits from outside.
+pub fn harden() -> Result<(), Kind> {
+    if !geteuid().is_root() {
+        return Err(Kind::NotPermitted {
+            action: "open devices and mappings",
+            reason: "not root".to_owned(),
+        });
+    }
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    note("RLIMIT_CORE", setrlimit(Resource::RLIMIT_CORE, 0, 0));
+    // Also hides /proc/PID/{mem,environ,maps} from everybody but root (prctl(2)).
+    note("PR_SET_DUMPABLE", prctl::set_dumpable(false));
+    // ONFAULT: lock what is touched instead of every page of every thread's 2 MiB stack; nix has
+    // no constant for MCL_ONFAULT (4, mlock(2)).
+    let flags =
+        MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | MlockAllFlags::from_bits_retain(4);
+    note("mlockall", mlockall(flags));
+    Ok(())
+}
+
+fn note(what: &str, result: Result<(), Errno>) {
+    if let Err(errno) = result {
+        log::debug!("{what}: {}", errno.desc());
+    }
+}
+
+/// CLOCK_MONOTONIC, counted from the clock's creation.
+#[derive(Debug)]
+pub struct SystemClock {
+    origin: Instant,
+}
+
+impl SystemClock {
+    /// A clock that starts at zero now.
+    pub fn new() -> Self {
+        Self { origin: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that really waits")]
+    fn sleep(&self, duration: Duration) {
+        thread::sleep(duration);
+    }
+}

@@ -1,0 +1,119 @@
+//! /run/bek-unlock: what opened each volume, for `status`.
+//!
+//! One small JSON file for each volume this boot, without anything secret. Losing one costs a
+//! column in `status` and nothing else, so failures to write are no failures of the unlock.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::unlock::Opened;
+use crate::volume::VolumeName;
+
+/// How a volume was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// `key-disk`, `file`, `key-vault` or `prompt`.
+    pub source: String,
+    /// Where exactly the key came from, for people.
+    pub origin: String,
+    /// The keyslot it opened.
+    pub keyslot: u32,
+    /// When, in seconds since 1970 by the wall clock of that moment.
+    pub since: u64,
+    /// How long the unlock took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+impl Record {
+    /// The record of a volume opened just now.
+    pub fn of(opened: &Opened, elapsed: Duration) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            source: opened.source.as_str().to_owned(),
+            origin: opened.origin.clone(),
+            keyslot: opened.keyslot,
+            since: now.as_secs(),
+            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// The directory of records.
+#[derive(Clone, Debug)]
+pub struct State {
+    directory: PathBuf,
+}
+
+impl State {
+    /// Below `root`/run.
+    pub fn new(root: &Path) -> Self {
+        Self { directory: root.join("run/bek-unlock") }
+    }
+
+    /// Writes the record of `name`; whole or not at all.
+    pub fn write(&self, name: &VolumeName, record: &Record) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(&self.directory)?;
+        let text = serde_json::to_vec(record)?;
+        let file = self.file(name);
+        // A volume's name cannot end in ".new" and be another volume's: each unit is one process.
+        let new = file.with_extension("json.new");
+        fs::write(&new, text)?;
+        fs::rename(new, file)
+    }
+
+    /// The record of `name`, where there is a readable one.
+    pub fn read(&self, name: &VolumeName) -> Option<Record> {
+        serde_json::from_slice(&fs::read(self.file(name)).ok()?).ok()
+    }
+
+    /// Forgets `name`.
+    pub fn remove(&self, name: &VolumeName) -> io::Result<()> {
+        match fs::remove_file(self.file(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn file(&self, name: &VolumeName) -> PathBuf {
+        self.directory.join(format!("{name}.json"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_until_it_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let state = State::new(root.path());
+        let name = VolumeName::parse("data.1").unwrap();
+        let record = Record {
+            source: "key-disk".to_owned(),
+            origin: "key disk /dev/sdc1: LinuxPassPhraseFileName_1_0".to_owned(),
+            keyslot: 0,
+            since: 1,
+            elapsed_ms: 2,
+        };
+        assert_eq!(state.read(&name), None);
+        state.remove(&name).unwrap();
+        state.write(&name, &record).unwrap();
+        assert_eq!(state.read(&name), Some(record));
+        state.remove(&name).unwrap();
+        assert_eq!(state.read(&name), None);
+    }
+
+    #[test]
+    fn a_damaged_record_is_none() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("run/bek-unlock");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("data1.json"), "{").unwrap();
+        assert_eq!(State::new(root.path()).read(&VolumeName::parse("data1").unwrap()), None);
+    }
+}

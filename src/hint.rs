@@ -1,0 +1,199 @@
+//! From a failure to the operator's next step: all advice of the program, in one match.
+//!
+//! No wildcard arm: a new [`Kind`] does not compile until somebody has decided what to advise.
+//! Lines are imperative, without a full stop, and can be pasted where they are commands.
+
+use crate::error::{Denied, FileProblem, Kind, SecretProblem, TransportProblem, TrustProblem};
+
+/// What to do next, one to three lines; none only where the cause line says it already.
+pub fn for_kind(kind: &Kind) -> Vec<String> {
+    let fixed: &[&str] = match kind {
+        Kind::Configuration(diagnostic) => {
+            return diagnostic
+                .suggestion
+                .iter()
+                .map(|word| format!("did you mean {word}?"))
+                .chain(["see bektab(5)".to_owned()])
+                .collect();
+        }
+        Kind::ConfigurationUnreadable { .. } => &["its owner must be root, its mode 0644"],
+        Kind::ContentUnrecognized => &[
+            "the header may be out of date or belong to another disk",
+            "not formatted yet? add content=any to its line in /etc/bektab",
+        ],
+        Kind::HeaderUnusable { .. } => &[
+            "is it the right device? compare with: blkid, lsblk -f",
+            "never reformat; restore a header backup if it is damaged",
+        ],
+        Kind::IdentityMissing { text, .. } if text.contains("Multiple") => {
+            &["choose one with identity=client-id:UUID in /etc/bektab"]
+        }
+        Kind::IdentityMissing { .. } => &[
+            "assign one: az vm identity assign -n VM -g GROUP",
+            "then give it access to the vault",
+        ],
+        Kind::Internal { .. } => {
+            &["this is a bug in bek-unlock; please report it with the journal"]
+        }
+        Kind::KeyDiskMissing { .. } => &[
+            "deallocate the VM, then start it; a reboot does not help",
+            "still missing? the vault must be enabled for disk encryption",
+        ],
+        Kind::KeyDiskUnreadable { .. } => &[
+            "is vfat blocked in /etc/modprobe.d? then allow it",
+            "else the disk is damaged: deallocate the VM, then start it",
+        ],
+        Kind::KeyFileUnusable { problem, file, .. } => match (problem, file) {
+            (FileProblem::Empty | FileProblem::Missing, None) => {
+                &["deallocate and start the VM; Azure writes the key files again"]
+            }
+            (FileProblem::Empty | FileProblem::Missing, Some(_)) => &[
+                "deallocate and start the VM; Azure writes the key files again",
+                "or name another key in the third field of its line in /etc/bektab",
+            ],
+            (FileProblem::TooLarge, _) => &["is this the key file? a key has 65,536 bytes at most"],
+            (FileProblem::Unreadable(_), _) => &["make it readable for root, mode 0400"],
+        },
+        Kind::KeyMalformed { .. } => &[
+            "another key or algorithm may have wrapped it; check the secret's tags",
+            "kek= and kek-algorithm= in /etc/bektab say which KEK to use",
+        ],
+        Kind::KeyRejected { .. } => &[
+            "was the secret rotated, or the disk moved from another VM?",
+            "to try another key name it in the third field; see bektab(5)",
+        ],
+        Kind::MemoryShort { .. } => &[
+            "start the VM in a size with more memory, then lower the cost:",
+            "cryptsetup luksConvertKey --pbkdf-memory KIB DEVICE",
+        ],
+        Kind::MetadataUnreachable(unreachable) => match unreachable.problem {
+            TransportProblem::Status(_) => &["the metadata service is busy; it will recover"],
+            _ => &["no network? see: networkctl, ip route get 169.254.169.254"],
+        },
+        Kind::MetadataUntrusted { .. } => &["is something else answering at 169.254.169.254?"],
+        Kind::NameInUse { .. } => &["give one of the two another name in /etc/bektab"],
+        Kind::NotConfigured { .. } => {
+            &["add a line to /etc/bektab; see bektab(5)", "names so far: bek-unlock status"]
+        }
+        Kind::NotPermitted { .. } => &["run it as root"],
+        Kind::PromptUnanswered { .. } => &["to type one, see: systemd-tty-ask-password-agent"],
+        Kind::SecretMissing { problem, .. } => match problem {
+            SecretProblem::Disabled => {
+                &["enable it: az keyvault secret set-attributes --enabled true --help"]
+            }
+            SecretProblem::NotFound => {
+                &["if deleted, recover it: az keyvault secret recover --help"]
+            }
+            SecretProblem::NoneMatches(_) => &[
+                "is it the right vault? the tags are MachineName and",
+                "DiskEncryptionKeyFileName; machine-name= sets the first",
+            ],
+        },
+        Kind::Usage(_) => &["see: bek-unlock --help"],
+        Kind::VaultDenied(denied) => return denied_hints(denied),
+        Kind::VaultUnreachable { unreachable, .. } => match unreachable.problem {
+            TransportProblem::Resolve(_) => {
+                &["is the vault's name right? with a private link: is its DNS zone linked?"]
+            }
+            TransportProblem::Status(_) => &["the vault is busy or throttled; try again later"],
+            _ => &["is port 443 to the vault open (route, network security group, proxy)?"],
+        },
+        Kind::VaultUntrusted { problem, .. } => match problem {
+            TrustProblem::Answer(_) | TrustProblem::Redirect => {
+                &["is something between this VM and the vault? no token is sent elsewhere"]
+            }
+            TrustProblem::Certificate(_) => {
+                &["is something between this VM and the vault? ca=FILE trusts a private CA"]
+            }
+            TrustProblem::CertificateTime(_) => {
+                &["is the clock right? see: timedatectl; TLS needs the right time"]
+            }
+            TrustProblem::HostNotAllowed => {
+                &["in a private cloud name its suffix: vault-suffix=DNS in /etc/bektab"]
+            }
+            TrustProblem::NoAuthorities(_) => &["install the package ca-certificates"],
+        },
+        Kind::VolumeBusy { .. } => &["unmount it and stop who uses it, then try again"],
+        Kind::VolumeMissing { .. } => &[
+            "is the disk attached? see: lsblk -o NAME,SIZE,UUID,PARTUUID",
+            "and ls /dev/disk/by-*",
+        ],
+    };
+    fixed.iter().map(|&line| line.to_owned()).collect()
+}
+
+/// A refusal of Key Vault means one of seven things; the inner code tells which.
+fn denied_hints(denied: &Denied) -> Vec<String> {
+    let who = match &denied.object_id {
+        Some(id) => format!("identity {id}"),
+        None => "the VM's identity".to_owned(),
+    };
+    let permission = denied.permission;
+    match denied.code.as_str() {
+        "AccessDenied" | "ForbiddenByPolicy" => vec![format!("give {who} {permission}")],
+        "ForbiddenByRbac" => vec![
+            format!("give {who} a role with {permission}"),
+            "a new role assignment can take ten minutes to work".to_owned(),
+        ],
+        "ForbiddenByFirewall" => match &denied.address {
+            Some(address) => vec![format!("allow {address} in the vault's network rules")],
+            None => vec!["allow this VM's subnet in the vault's network rules".to_owned()],
+        },
+        "ForbiddenByConnection" => {
+            vec!["the vault takes private links only: is its DNS zone linked here?".to_owned()]
+        }
+        "KeyDisabled" => vec!["enable the KEK: az keyvault key set-attributes --help".to_owned()],
+        "KeyOperationForbidden" => vec!["the KEK's permitted operations lack unwrapKey".to_owned()],
+        "SecretDisabled" => {
+            vec!["enable it: az keyvault secret set-attributes --enabled true --help".to_owned()]
+        }
+        _ if denied.status == 401 => {
+            vec!["are the vault and the VM's identity in the same tenant?".to_owned()]
+        }
+        _ => vec![format!("{who} needs {permission} on this vault")],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::azure::id::Host;
+
+    fn denied(code: &str, status: u16) -> Kind {
+        Kind::VaultDenied(Box::new(Denied {
+            vault: Host::parse("kv.vault.azure.net").unwrap(),
+            status,
+            code: code.to_owned(),
+            permission: "keys/unwrapKey",
+            object_id: Some("6f1c0d52".to_owned()),
+            address: Some("10.0.0.4".to_owned()),
+            text: String::new(),
+        }))
+    }
+
+    #[test]
+    fn each_refusal_of_the_vault_has_its_own_advice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in [
+            "AccessDenied",
+            "ForbiddenByRbac",
+            "ForbiddenByFirewall",
+            "ForbiddenByConnection",
+            "KeyDisabled",
+            "KeyOperationForbidden",
+            "SecretDisabled",
+            "SomethingNew",
+        ] {
+            assert!(seen.insert(for_kind(&denied(code, 403))), "{code}");
+        }
+        assert!(seen.insert(for_kind(&denied("Unauthorized", 401))));
+    }
+
+    #[test]
+    fn who_and_where_are_named() {
+        let lines = for_kind(&denied("AccessDenied", 403));
+        assert_eq!(lines, ["give identity 6f1c0d52 keys/unwrapKey"]);
+        let lines = for_kind(&denied("ForbiddenByFirewall", 403));
+        assert_eq!(lines, ["allow 10.0.0.4 in the vault's network rules"]);
+    }
+}

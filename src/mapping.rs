@@ -1,0 +1,99 @@
+//! Device-mapper mappings as the program sees them: what is open, and the port to open and close.
+//!
+//! Core's view of libcryptsetup and sysfs. edge/luks.rs and edge/mapping.rs implement the traits;
+//! tests implement them with values.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Kind;
+use crate::secret::Secret;
+use crate::volume::{Options, VolumeName};
+
+/// An active dm-crypt mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// Its name below /dev/mapper.
+    pub name: VolumeName,
+    /// The encrypted devices below it; one, but for exotic tables.
+    pub devices: Vec<PathBuf>,
+    /// The type libcryptsetup wrote into the device-mapper UUID: `LUKS1`, `LUKS2`, `PLAIN`, …; or
+    /// `None` when something else than libcryptsetup made the mapping.
+    pub kind: Option<String>,
+    /// The LUKS UUID, as 32 lower-case hexadecimal digits.
+    pub uuid: Option<String>,
+    /// Whether the mapping refuses writes.
+    pub read_only: bool,
+}
+
+/// What is mapped now, and by whom it is used.
+pub trait Mappings {
+    /// The mapping called `name`, if there is one.
+    fn find(&self, name: &VolumeName) -> Result<Option<Mapping>, Kind>;
+
+    /// Whether two paths name the same device: equal device numbers, or a loop device and the
+    /// file behind it.
+    fn same_device(&self, one: &Path, other: &Path) -> bool;
+
+    /// Who keeps the mapping busy: mount points, swap, mappings above it, processes.
+    fn holders(&self, name: &VolumeName) -> Vec<String>;
+}
+
+/// What a LUKS header says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// 1 or 2.
+    pub version: u8,
+    /// The LUKS UUID as written in the header.
+    pub uuid: String,
+    /// Whether the header is apart from the data.
+    pub detached: bool,
+    /// The keyslots in use.
+    pub keyslots: Vec<Keyslot>,
+}
+
+/// A keyslot that a passphrase may open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keyslot {
+    /// Its number.
+    pub number: u32,
+    /// Memory its KDF needs, in KiB; 0 for PBKDF2.
+    pub memory_kib: u64,
+}
+
+/// Loads headers and closes mappings.
+pub trait Luks {
+    /// Reads the header of `device`, or the detached one, and checks that it can be used.
+    fn load(&mut self, device: &Path, header: Option<&Path>) -> Result<Box<dyn LuksDevice>, Kind>;
+
+    /// Closes the mapping; `VolumeBusy` without holders when the kernel says EBUSY.
+    fn close(&mut self, name: &VolumeName) -> Result<(), Kind>;
+}
+
+/// A device whose header was read.
+pub trait LuksDevice {
+    /// What its header says.
+    fn header(&self) -> &Header;
+
+    /// Tries `key` and maps the device as `name`; the number of the keyslot it opened.
+    fn open(
+        &mut self,
+        name: &VolumeName,
+        key: &Secret,
+        options: &Options,
+    ) -> Result<u32, OpenFailure>;
+}
+
+/// Why a device was not opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenFailure {
+    /// Anything that another key cannot mend.
+    Other(Kind),
+    /// The key fits no keyslot.
+    WrongKey,
+}
+
+/// The machine's memory.
+pub trait Memory {
+    /// `MemAvailable` of proc(5), in KiB; `None` when it cannot be read.
+    fn available_kib(&self) -> Option<u64>;
+}
