@@ -5,23 +5,27 @@
 //! does not keep the others from opening; a name on such a line is an error wherever it is asked
 //! for, because the next file's opinion of it is not what its owner meant.
 
+mod arguments;
 pub mod azure_crypt_mount;
 pub mod bektab;
+mod collect;
 pub mod crypttab;
 pub mod diagnostic;
+mod fields;
 mod file;
 mod glue;
 pub mod line;
 mod nearest;
+mod option_table;
 mod option_value;
 mod options;
 mod timespan;
 mod url;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use self::line::{Line, Word};
+pub use self::arguments::volume_from_arguments;
+use self::line::Line;
 use crate::error::Kind;
 use crate::volume::{Volume, VolumeName};
 
@@ -67,17 +71,6 @@ impl Origin {
             Self::AzureCryptMount => "/var/lib/azure_disk_encryption_config/azure_crypt_mount",
         })
     }
-
-    /// The volumes of one line; more than one when ADE glued lines together.
-    fn parse(self, line: &Line<'_>) -> Vec<Result<Volume, Kind>> {
-        match self {
-            Self::Bektab => bektab::parse(line).transpose().into_iter().collect(),
-            Self::Crypttab => crypttab::parse(line),
-            Self::AzureCryptMount => {
-                azure_crypt_mount::parse(line).transpose().into_iter().collect()
-            }
-        }
-    }
 }
 
 /// Reads the three files below `root`; a missing file says nothing.
@@ -98,53 +91,6 @@ pub fn load(root: &Path) -> Configuration {
 }
 
 impl Configuration {
-    /// Parses the content of one file, which messages call `file`. Pure; for any bytes.
-    ///
-    /// A name that appears twice is an error on its second line, also when the first one does not
-    /// parse. In files that are not ours a line that only repeats another is left out.
-    pub fn parse(origin: Origin, file: &Path, content: &[u8]) -> Self {
-        let mut parsed = Self::default();
-        let mut taken: BTreeMap<String, Taken> = BTreeMap::new();
-        for (number, bytes) in file::lines(content) {
-            let text = match file::text(file, number, bytes) {
-                Ok(text) => text,
-                Err(problem) if origin == Origin::Bektab || crypttab::is_ours(bytes) => {
-                    parsed.problems.push(problem);
-                    continue;
-                }
-                Err(_) => continue,
-            };
-            let line = Line { file, number, text };
-            for result in origin.parse(&line) {
-                let Some(name) = named(&line, &result) else {
-                    parsed.problems.extend(result.err());
-                    continue;
-                };
-                match (taken.get(&name), result) {
-                    (Some(first), Ok(volume)) => {
-                        if origin == Origin::Bektab || first.volume.as_ref() != Some(&volume) {
-                            parsed.problems.push(twice(&line, &name, first.line));
-                        }
-                    }
-                    (_, result) => {
-                        let volume = result.as_ref().ok().cloned();
-                        taken.entry(name).or_insert(Taken { line: number, volume });
-                        match result {
-                            Ok(volume) => parsed.entries.push(Entry {
-                                volume,
-                                origin,
-                                file: file.to_owned(),
-                                line: number,
-                            }),
-                            Err(problem) => parsed.problems.push(problem),
-                        }
-                    }
-                }
-            }
-        }
-        parsed
-    }
-
     /// The line for `name`: bektab's, then crypttab's, then azure_crypt_mount's.
     ///
     /// A file that could not be read, or whose line for this name does not parse, gives its own
@@ -157,7 +103,7 @@ impl Configuration {
             }
             let ours = |problem: &&Kind| match problem {
                 Kind::Configuration(diagnostic) => {
-                    diagnostic.file == origin.path() && mentions(&diagnostic.text, name)
+                    diagnostic.file == origin.path() && mentions(&diagnostic.text, origin, name)
                 }
                 Kind::ConfigurationUnreadable { path, .. } => path == origin.path(),
                 _ => false,
@@ -170,59 +116,148 @@ impl Configuration {
     }
 }
 
-/// The volume of `attach NAME DEVICE [KEY [OPTIONS]]`; the fields are bektab's, and a field may
-/// hold blanks.
-pub fn volume_from_arguments(
-    name: &str,
-    device: &str,
-    key: Option<&str>,
-    options: Option<&str>,
-) -> Result<Volume, Kind> {
-    let key = key.or(options.and(Some("-")));
-    let options = options.map(|options| if options.is_empty() { "-" } else { options });
-    let fields: Vec<&str> =
-        [Some(name), Some(device), key, options].into_iter().flatten().collect();
-    let text = fields.join(" ");
-    let mut column = 0;
-    let words: Vec<Word<'_>> = fields
-        .iter()
-        .map(|raw| {
-            let word = Word { raw, column };
-            column += raw.chars().count() + 1;
-            word
-        })
-        .collect();
-    let line = Line { file: Path::new("command line"), number: 0, text: &text };
-    bektab::volume(&line, &words).map_err(|fault| line.blame(fault))
+/// Whether a line that does not parse is about `name`: its first field, or, in a crypttab, what
+/// stands right before a device where lines are glued together.
+fn mentions(text: &str, origin: Origin, name: &VolumeName) -> bool {
+    let line = Line { file: origin.path(), number: 0, text };
+    let words = line.words();
+    let first = words.first().and_then(|word| word.decode().ok());
+    let glued = |pair: &[line::Word<'_>]| match pair {
+        [left, right] => left.raw.ends_with(name.as_str()) && glue::is_device(right.raw),
+        _ => false,
+    };
+    first.is_some_and(|first| first.as_str() == name.as_str())
+        || (origin == Origin::Crypttab
+            && words.get(3..).is_some_and(|words| words.windows(2).any(glued)))
 }
 
-/// Who has a name, and where.
-struct Taken {
-    line: usize,
-    volume: Option<Volume>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::{Content, KeySpec};
 
-/// The name on a line, also on one that does not parse.
-fn named(line: &Line<'_>, result: &Result<Volume, Kind>) -> Option<String> {
-    match result {
-        Ok(volume) => Some(volume.name.to_string()),
-        Err(_) => {
-            let name = line.words().first()?.decode().ok()?;
-            Some(name.as_str().to_owned())
+    fn fixture(case: &str) -> Configuration {
+        load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config").join(case))
+    }
+
+    fn found(configuration: &Configuration, name: &str) -> Result<(Origin, usize), String> {
+        match configuration.find(&VolumeName::parse(name).unwrap()) {
+            Ok(entry) => {
+                assert_eq!(entry.volume.name.as_str(), name);
+                assert_eq!(entry.file, entry.origin.path());
+                Ok((entry.origin, entry.line))
+            }
+            Err(kind) => Err(kind.to_string()),
         }
     }
-}
 
-fn twice(line: &Line<'_>, name: &str, first: usize) -> Kind {
-    let message = format!("{name} is already on line {first}");
-    let written = line.words().into_iter().find(|word| word.raw.ends_with(name));
-    let word = written.unwrap_or(Word { raw: line.text, column: 0 });
-    line.blame(word.fault(message))
-}
+    fn problems(configuration: &Configuration) -> Vec<String> {
+        configuration.problems.iter().map(Kind::to_string).collect()
+    }
 
-/// Whether the first field of `text` is `name`.
-fn mentions(text: &str, name: &VolumeName) -> bool {
-    let line = Line { file: Path::new(""), number: 0, text };
-    let first = line.words().first().and_then(|word| word.decode().ok());
-    first.is_some_and(|first| first.as_str() == name.as_str())
+    #[test]
+    fn no_file_is_an_empty_configuration() {
+        assert_eq!(fixture("no-such-case"), Configuration::default());
+        let missing = found(&fixture("no-such-case"), "data1").unwrap_err();
+        assert_eq!(missing, "no line for data1 in /etc/bektab, no ADE line in /etc/crypttab");
+    }
+
+    #[test]
+    fn the_lines_of_the_contract_parse() {
+        let configuration = fixture("bektab");
+        assert_eq!(problems(&configuration), [""; 0]);
+        let names: Vec<_> =
+            configuration.entries.iter().map(|e| (e.volume.name.as_str(), e.line)).collect();
+        assert_eq!(names, [("osencrypt", 2), ("data1", 3), ("archive", 5), ("scratch", 6)]);
+        let volumes: Vec<_> = configuration.entries.iter().map(|entry| &entry.volume).collect();
+        assert!(volumes[0].options.initrd && volumes[0].options.discard);
+        assert_eq!(volumes[0].options.content, Content::Filesystem);
+        assert_eq!(volumes[1].key, KeySpec::Find);
+        assert_eq!(
+            volumes[1].options.vault.as_ref().unwrap().host().as_str(),
+            "contoso-kv.vault.azure.net"
+        );
+        assert!(matches!(&volumes[2].key, KeySpec::Secret(id) if id.version().is_some()));
+        assert_eq!(volumes[3].key, KeySpec::Path("/etc/bek-unlock/scratch.wrapped".into()));
+        assert_eq!(volumes[3].options.kek.as_ref().unwrap().name().as_str(), "kek");
+    }
+
+    #[test]
+    fn an_ade_machine_is_found_as_it_is() {
+        let configuration = fixture("ade");
+        assert_eq!(problems(&configuration), [""; 0]);
+        assert_eq!(found(&configuration, "osencrypt"), Ok((Origin::Crypttab, 3)));
+        let data = "2f5e8c0a-7d3b-4c1e-9a64-0b8d5f7e1c22";
+        assert_eq!(found(&configuration, data), Ok((Origin::Crypttab, 3)));
+        // A volume with a key of its own is systemd's.
+        assert!(found(&configuration, "swap").is_err());
+        // What was not migrated to crypttab is still in the older file.
+        let legacy = "9b1c4d7e-6a2f-4e83-8c05-d3f7a1b2e944";
+        assert_eq!(found(&configuration, legacy), Ok((Origin::AzureCryptMount, 2)));
+    }
+
+    #[test]
+    fn bektab_goes_before_crypttab_and_that_before_the_older_file() {
+        let configuration = fixture("precedence");
+        assert_eq!(problems(&configuration), [""; 0]);
+        assert_eq!(found(&configuration, "data1"), Ok((Origin::Bektab, 1)));
+        assert_eq!(found(&configuration, "data2"), Ok((Origin::Crypttab, 2)));
+        assert_eq!(found(&configuration, "data3"), Ok((Origin::AzureCryptMount, 3)));
+        assert_eq!(configuration.entries.len(), 6);
+    }
+
+    #[test]
+    fn a_broken_line_gives_its_own_error_and_never_the_next_file() {
+        let configuration = fixture("broken");
+        assert_eq!(
+            problems(&configuration),
+            [
+                "/etc/bektab:2:18: unknown option \"nofial\"",
+                "/etc/bektab:4:1: data3 is already on line 3",
+                "/etc/bektab:5:6: the device is missing",
+                "/etc/bektab:6:1: data1 is already on line 2",
+                "/etc/bektab:7:7: not UTF-8 text",
+                "/etc/crypttab:2:57: not an absolute path",
+                "/etc/crypttab:3:38: the lines of data7 and of /dev/sdh need a newline between",
+                "/var/lib/azure_disk_encryption_config/azure_crypt_mount:1:37: \"True\" or \"False\" is \
+                 needed here",
+            ]
+        );
+        let first_problem = |name| found(&configuration, name).unwrap_err();
+        assert!(first_problem("data1").starts_with("/etc/bektab:2:18:"));
+        assert_eq!(found(&configuration, "data3"), Ok((Origin::Bektab, 3)));
+        assert!(first_problem("data4").starts_with("/etc/bektab:5:"));
+        assert!(first_problem("data5").starts_with("/etc/bektab:7:"));
+        assert!(first_problem("data6").starts_with("/etc/crypttab:2:"));
+        assert!(first_problem("data7").starts_with("/etc/crypttab:3:"));
+        assert!(first_problem("data8").starts_with("/etc/crypttab:3:"));
+        assert!(first_problem("data9").ends_with("is needed here"));
+        assert!(first_problem("other").starts_with("no line for other"));
+        // The other lines still work.
+        assert_eq!(found(&configuration, "good"), Ok((Origin::Bektab, 8)));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_hides_no_name() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("etc/bektab")).unwrap();
+        let crypttab = "data1 /dev/sdc /mnt/azure_bek_disk/LinuxPassPhraseFileName_1_0 luks\n";
+        std::fs::write(root.path().join("etc/crypttab"), crypttab).unwrap();
+        let configuration = load(root.path());
+        assert_eq!(problems(&configuration), ["cannot read /etc/bektab: not a regular file"]);
+        assert_eq!(configuration.entries.len(), 1);
+        assert!(found(&configuration, "data1").unwrap_err().starts_with("cannot read /etc/bektab"));
+    }
+
+    #[test]
+    fn a_file_of_more_than_a_mebibyte_is_not_read() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("etc")).unwrap();
+        let bektab = root.path().join("etc/bektab");
+        let blank = "#".repeat(1 << 20);
+        std::fs::write(&bektab, &blank).unwrap();
+        assert_eq!(load(root.path()), Configuration::default());
+        std::fs::write(&bektab, blank + "\n").unwrap();
+        assert_eq!(problems(&load(root.path())), ["cannot read /etc/bektab: larger than 1 MiB"]);
+    }
 }

@@ -76,7 +76,12 @@ impl fmt::Display for NameProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("a volume name must not be empty, \".\" or \"..\""),
-            Self::Character(c) => write!(f, "{c:?} is not allowed in a volume name"),
+            Self::Character(c) if matches!(c, ' '..='~') => {
+                write!(f, "{c:?} is not allowed in a volume name")
+            }
+            Self::Character(c) => {
+                write!(f, "U+{:04X} is not allowed in a volume name", u32::from(*c))
+            }
             Self::Long => f.write_str("a volume name has at most 127 characters"),
         }
     }
@@ -366,6 +371,14 @@ mod tests {
             assert_eq!(VolumeName::parse(bad), Err(problem));
         }
         assert_eq!(VolumeName::parse(&"n".repeat(128)), Err(NameProblem::Long));
+    }
+
+    #[test]
+    fn name_problems_are_ascii() {
+        let shown = |c| NameProblem::Character(c).to_string();
+        assert_eq!(shown('/'), "'/' is not allowed in a volume name");
+        assert_eq!(shown('\u{e4}'), "U+00E4 is not allowed in a volume name");
+        assert_eq!(shown('\u{1b}'), "U+001B is not allowed in a volume name");
     }
 
     #[test]

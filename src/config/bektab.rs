@@ -3,17 +3,10 @@
 //! The file is ours, so whatever is not understood is an error with its place; a volume is never
 //! opened on a guess. Which names are taken is the whole file's business (config.rs).
 
-use super::line::{Fault, Line, Value, Word};
-use super::nearest::nearest;
-use super::option_value::plain_path;
-use super::options;
-use super::url::{self, Wanted};
-use crate::azure::id::SecretId;
+use super::line::{Fault, Line, Word};
+use super::{fields, options};
 use crate::error::Kind;
-use crate::volume::{DeviceSpec, KeyFileName, KeySpec, NameProblem, Options, Volume, VolumeName};
-
-/// Where ADE mounts the key disk; a path below it means the key disk, mounted or not.
-pub const KEY_DISK_MOUNT: &str = "/mnt/azure_bek_disk";
+use crate::volume::{KeySpec, Options, Volume};
 
 /// Parses a line; `None` for a blank line or a comment.
 pub fn parse(line: &Line<'_>) -> Result<Option<Volume>, Kind> {
@@ -28,11 +21,11 @@ pub fn parse(line: &Line<'_>) -> Result<Option<Volume>, Kind> {
 pub(super) fn volume(line: &Line<'_>, words: &[Word<'_>]) -> Result<Volume, Fault> {
     let (name, rest) = match words {
         [] => return Err(line.end("a name and a device are needed")),
-        [name, rest @ ..] => (self::name(name)?, rest),
+        [name, rest @ ..] => (fields::name(name)?, rest),
     };
     let (device, rest) = match rest {
-        [] => return Err(line.end(format!("{name} has no device"))),
-        [device, rest @ ..] => (self::device(device)?, rest),
+        [] => return Err(line.end("the device is missing")),
+        [device, rest @ ..] => (fields::device(device)?, rest),
     };
     if let [_, _, first, more @ ..] = rest {
         return Err(surplus(first, more.last().unwrap_or(first)));
@@ -42,108 +35,35 @@ pub(super) fn volume(line: &Line<'_>, words: &[Word<'_>]) -> Result<Volume, Faul
         Some(word) if option_word.is_none() && is_option_list(word.raw) => {
             return Err(word.fault("options are the fourth field; write - for the key"));
         }
-        Some(word) => self::key(word)?,
+        Some(word) => fields::key(word)?,
         None => KeySpec::Find,
     };
-    let options = match option_word {
-        Some(word) => options::parse(*word)?,
-        None => Options::default(),
-    };
+    let mut options = Options::default();
     if let Some(word) = option_word {
-        agree(&key, *word)?;
+        options = options::parse(*word)?;
+        agree(&key, &options, word)?;
     }
     Ok(Volume { name, device, key, options })
-}
-
-/// The first field.
-pub(super) fn name(word: &Word<'_>) -> Result<VolumeName, Fault> {
-    let value = word.decode()?;
-    VolumeName::parse(value.as_str()).map_err(|problem| match problem {
-        NameProblem::Character(c) => {
-            let at = value.as_str().find(c).unwrap_or_default();
-            value.part(at..at + c.len_utf8(), problem.to_string())
-        }
-        NameProblem::Empty | NameProblem::Long => value.fault(problem.to_string()),
-    })
-}
-
-/// The second field.
-pub(super) fn device(word: &Word<'_>) -> Result<DeviceSpec, Fault> {
-    let value = word.decode()?;
-    DeviceSpec::parse(value.as_str()).ok_or_else(|| {
-        let tags = ["LABEL=", "PARTLABEL=", "PARTUUID=", "UUID="];
-        match value.as_str().split_once('=') {
-            Some((tag, rest)) if tags.iter().any(|known| known.strip_suffix('=') == Some(tag)) => {
-                if rest.contains('/') {
-                    return value
-                        .part(tag.len() + 1..value.as_str().len(), format!("{tag} has no /"));
-                }
-                value.fault(format!("{tag}= has no value"))
-            }
-            Some((tag, _)) => {
-                let meant = nearest(&format!("{tag}="), tags);
-                value.part(0..tag.len(), format!("unknown tag {tag:?}")).suggest(meant)
-            }
-            None => value.fault("a device is an absolute path or a tag such as UUID="),
-        }
-    })
-}
-
-/// The third field.
-pub(super) fn key(word: &Word<'_>) -> Result<KeySpec, Fault> {
-    let value = word.decode()?;
-    let text = value.as_str();
-    if matches!(text, "" | "-" | "none") {
-        return Ok(KeySpec::Find);
-    }
-    if text == KEY_DISK_MOUNT {
-        return Err(value.fault("the key disk needs a file name after it"));
-    }
-    if let Some(rest) = text.strip_prefix(KEY_DISK_MOUNT).filter(|rest| rest.starts_with('/')) {
-        let rest = rest.trim_start_matches('/');
-        let from = text.len() - rest.len();
-        return key_file(&value.slice(from..text.len())).map_err(|fault| match rest {
-            "" => value.fault("the key disk needs a file name after it"),
-            _ => fault,
-        });
-    }
-    if text.starts_with('/') {
-        let refusal = "a key must be a file by itself; PATH:DEVICE is not read";
-        return plain_path(&value, refusal).map(KeySpec::Path);
-    }
-    if text.contains("://") {
-        let secret = SecretId::parse(text).ok_or_else(|| url::explain(&value, Wanted::Secret))?;
-        return Ok(KeySpec::Secret(secret));
-    }
-    key_file(&value)
-}
-
-fn key_file(value: &Value) -> Result<KeySpec, Fault> {
-    KeyFileName::parse(value.as_str()).map(KeySpec::KeyFile).ok_or_else(|| {
-        match value.as_str().find(['/', '\\']) {
-            Some(at) => value.part(at..at + 1, "a file name on the key disk has no / and no \\"),
-            None => value.fault("not a file name on the key disk"),
-        }
-    })
 }
 
 /// Refuses what contradicts the key: a secret's URL leaves nothing to look for in a vault.
 ///
 /// `kek=` goes with every key, for a wrapped key may lie on the key disk or in a file too.
-fn agree(key: &KeySpec, field: Word<'_>) -> Result<(), Fault> {
-    if matches!(key, KeySpec::Secret(_)) {
-        for name in ["vault", "machine-name"] {
-            if let Some(word) = options::find(field, name) {
-                return Err(word.fault(format!("{name}= is for finding a key; the key is given")));
-            }
+fn agree(key: &KeySpec, options: &Options, field: &Word<'_>) -> Result<(), Fault> {
+    let given =
+        [("vault", options.vault.is_some()), ("machine-name", options.machine_name.is_some())];
+    match given.iter().find(|(_, given)| *given) {
+        Some((name, _)) if matches!(key, KeySpec::Secret(_)) => {
+            let word = options::find(*field, name).unwrap_or(*field);
+            Err(word.fault(format!("{name}= is for finding a secret; the key names it")))
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether a third field holds options: somebody left the key out.
 fn is_option_list(text: &str) -> bool {
-    text.split(',').next().is_some_and(options::is_option)
+    !text.starts_with('/') && text.split(',').any(options::is_option)
 }
 
 /// Everything from the fifth field on.
@@ -155,4 +75,107 @@ fn surplus(first: &Word<'_>, last: &Word<'_>) -> Fault {
     };
     let end = last.column + last.raw.chars().count();
     Fault { length: end - first.column, ..first.fault(message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::volume::DeviceSpec;
+
+    fn parsed(text: &str) -> Result<Option<Volume>, Kind> {
+        parse(&Line { file: Path::new("/etc/bektab"), number: 1, text })
+    }
+
+    fn volume(text: &str) -> Volume {
+        parsed(text).unwrap().unwrap()
+    }
+
+    #[test]
+    fn blank_lines_and_comments_say_nothing() {
+        for text in ["", " \t ", "#", "# data1 /dev/sdc", "\t#data1 /dev/sdc", "#\u{1b}"] {
+            assert_eq!(parsed(text), Ok(None), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn two_three_and_four_fields() {
+        for text in [
+            "data1 UUID=5f1e",
+            "data1\tUUID=5f1e\t-",
+            "  data1  UUID=5f1e  none  ",
+            "data1 UUID=5f1e - -",
+            "data1 UUID=\"5f1e\" none none",
+        ] {
+            let volume = volume(text);
+            assert_eq!(volume.name.as_str(), "data1");
+            assert_eq!(volume.device, DeviceSpec::Uuid("5f1e".to_owned()), "{text}");
+            assert_eq!((volume.key, volume.options), (KeySpec::Find, Options::default()));
+        }
+    }
+
+    #[test]
+    fn a_kek_goes_with_every_key() {
+        for key in ["-", "k", "/etc/k", "https://v.vault.azure.net/secrets/s"] {
+            let kek = "kek=https://v.vault.azure.net/keys/k/1";
+            assert!(volume(&format!("data1 /dev/sdc {key} {kek}")).options.kek.is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_marked_exactly() {
+        for (text, column, length, words, suggestion) in [
+            ("data1", 6, 1, "the device is missing", None),
+            ("data1 \t", 6, 1, "the device is missing", None),
+            ("da/ta1 /dev/sdc", 3, 1, "'/' is not allowed", None),
+            ("d\u{e4}ta1 /dev/sdc", 2, 1, "U+00E4 is not allowed", None),
+            ("da\\040ta /dev/sdc", 3, 4, "' ' is not allowed", None),
+            (".. /dev/sdc", 1, 2, "must not be empty", None),
+            ("data1 sdc", 7, 3, "a device is an absolute path", None),
+            ("data1 UUID=", 7, 5, "UUID= has no value", None),
+            ("data1 PARTUUID=\"\" -", 7, 11, "PARTUUID= has no value", None),
+            ("data1 UUID=a/b", 12, 3, "UUID has no /", None),
+            ("data1 uuid=5f1e", 7, 4, "unknown tag \"uuid\"", Some("UUID=")),
+            ("data1 LABLE=a", 7, 5, "unknown tag \"LABLE\"", Some("LABEL=")),
+            ("data1 ID=a", 7, 2, "unknown tag \"ID\"", None),
+            ("data1 /dev/sdc nofail", 16, 6, "write - for the key", None),
+            ("data1 /dev/sdc x,discard", 16, 9, "write - for the key", None),
+            ("data1 /dev/sdc timeout=9", 16, 9, "write - for the key", None),
+            ("data1 /dev/sdc keys/k", 20, 1, "has no / and no \\", None),
+            ("data1 /dev/sdc /mnt/azure_bek_disk", 16, 19, "file name after it", None),
+            ("data1 /dev/sdc /mnt/azure_bek_disk/", 16, 20, "file name after it", None),
+            ("data1 /dev/sdc /mnt/azure_bek_disk/a/b", 37, 1, "has no /", None),
+            ("data1 /dev/sdc /mnt/azure_bek_disk/..", 36, 2, "not a file name", None),
+            ("data1 /dev/sdc /key:LABEL=x", 20, 8, "PATH:DEVICE is not read", None),
+            ("data1 /dev/sdc http://v.w/secrets/s", 16, 4, "https is needed", Some("https")),
+            ("data1 /dev/sdc https://v.w/keys/k/1", 28, 4, "a KEK belongs in kek=", None),
+            ("data1 /dev/sdc - nofail, discard", 26, 7, "separated by commas alone", None),
+            ("data1 /dev/sdc - nofail # why so", 25, 8, "a line of its own", None),
+            ("data1 /dev/sdc - nofial", 18, 6, "unknown option \"nofial\"", Some("nofail")),
+            ("data1 /dev/sd\u{7}c", 14, 1, "U+0007 is not allowed", None),
+            ("data1\u{a0}/dev/sdc -", 6, 1, "U+00A0 is not allowed", None),
+            (
+                "data1 /dev/sdc https://v.w/secrets/s nofail,vault=https://v.w",
+                45,
+                17,
+                "vault= is for finding a secret",
+                None,
+            ),
+            (
+                "data1 /dev/sdc https://v.w/secrets/s machine-name=vm1,luks",
+                38,
+                16,
+                "machine-name= is for finding a secret",
+                None,
+            ),
+        ] {
+            let Err(Kind::Configuration(diagnostic)) = parsed(text) else { panic!("{text}") };
+            let place = (diagnostic.line, diagnostic.column, diagnostic.length);
+            assert_eq!(place, (1, column, length), "{text}: {}", diagnostic.message);
+            assert!(diagnostic.message.contains(words), "{text}: {}", diagnostic.message);
+            assert_eq!(diagnostic.suggestion.as_deref(), suggestion, "{text}");
+            assert_eq!(diagnostic.text, text);
+        }
+    }
 }

@@ -6,7 +6,7 @@
 //! is kept inside each volume as `.azure_ade_backup_mount_info/crypttab_line`.
 
 use super::azure_crypt_mount::{OS_MAPPER, STATE_DIRECTORY};
-use super::bektab::{self, KEY_DISK_MOUNT};
+use super::fields::{self, KEY_DISK_MOUNT};
 use super::glue::{self, Parted};
 use super::line::{Fault, Line, Word};
 use super::options;
@@ -22,7 +22,9 @@ pub(super) const KEYSCRIPT: &str = "/usr/sbin/azure_crypt_key.sh";
 /// Parses a line; nothing for a blank line, a comment or somebody else's line, and more than one
 /// volume when lines were glued together.
 pub fn parse(line: &Line<'_>) -> Vec<Result<Volume, Kind>> {
-    let words = line.words();
+    let mut words = line.words();
+    // systemd takes a comment behind the fields for more fields, and takes no notice of those.
+    words.truncate(words.iter().position(|word| word.raw.starts_with('#')).unwrap_or(words.len()));
     if !words.windows(2).any(is_trace) && !is_ade(&words) {
         return Vec::new();
     }
@@ -88,13 +90,159 @@ fn volume(line: &Line<'_>, words: &[Word<'_>]) -> Result<Volume, Fault> {
     let key = match rest.first() {
         Some(word) => match initrd_key_file(word.raw) {
             Some(file) => KeySpec::KeyFile(file),
-            None => bektab::key(word)?,
+            None => fields::key(word)?,
         },
         None => KeySpec::Find,
     };
     let options = match rest.get(1) {
-        Some(word) if !word.raw.starts_with('#') => options::parse_crypttab(*word)?,
-        _ => Options::default(),
+        Some(word) => options::parse_crypttab(*word)?,
+        None => Options::default(),
     };
-    Ok(Volume { name: bektab::name(name)?, device: bektab::device(device)?, key, options })
+    Ok(Volume { name: fields::name(name)?, device: fields::device(device)?, key, options })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::volume::DeviceSpec;
+
+    fn parsed(text: &str) -> Vec<Result<Volume, Kind>> {
+        parse(&Line { file: Path::new("/etc/crypttab"), number: 1, text })
+    }
+
+    fn volume(text: &str) -> Volume {
+        match <[_; 1]>::try_from(parsed(text)) {
+            Ok([Ok(volume)]) => volume,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    fn key_file(name: &str) -> KeySpec {
+        KeySpec::KeyFile(KeyFileName::parse(name).unwrap())
+    }
+
+    #[test]
+    fn every_line_ade_writes() {
+        let os_header = Some(PathBuf::from("/boot/luks/osluksheader"));
+        for (text, key, header, nofail, discard) in [
+            (
+                "data1 /dev/disk/azure/scsi1/lun0 /mnt/azure_bek_disk/LinuxPassPhraseFileName_1_0 \
+                 luks,nofail",
+                key_file("LinuxPassPhraseFileName_1_0"),
+                None,
+                true,
+                false,
+            ),
+            (
+                "data1 /dev/disk/azure/scsi1/lun0 /mnt/azure_bek_disk/LinuxPassPhraseFileName_1_0 \
+                 luks,nofail,header=/var/lib/azure_disk_encryption_config/azureluksheaderdata1",
+                key_file("LinuxPassPhraseFileName_1_0"),
+                Some("/var/lib/azure_disk_encryption_config/azureluksheaderdata1".into()),
+                true,
+                false,
+            ),
+            (
+                "osencrypt /dev/disk/by-partuuid/0c0a59e2-4b7d-4f0c-8d11-3a5b6c7d8e9f \
+                 /mnt/azure_bek_disk/LinuxPassPhraseFileName \
+                 luks,discard,header=/boot/luks/osluksheader",
+                key_file("LinuxPassPhraseFileName"),
+                os_header.clone(),
+                false,
+                true,
+            ),
+            (
+                "osencrypt /dev/sda1 none luks,discard,header=/boot/luks/osluksheader,\
+                 keyscript=/usr/sbin/azure_crypt_key.sh",
+                KeySpec::Find,
+                os_header.clone(),
+                false,
+                true,
+            ),
+            (
+                "osencrypt UUID=osencrypt-locked none discard,header=/osluksheader",
+                KeySpec::Find,
+                Some("/osluksheader".into()),
+                false,
+                true,
+            ),
+            (
+                "osencrypt /dev/sda2 /bek/LinuxPassPhraseFileName \
+                 timeout=10,discard,header=/boot/luks/osluksheader",
+                key_file("LinuxPassPhraseFileName"),
+                os_header,
+                false,
+                true,
+            ),
+            (
+                "data1 /dev/sdc /var/lib/azure_disk_encryption_config/cleartext_keydata1 luks,nofail",
+                KeySpec::Path("/var/lib/azure_disk_encryption_config/cleartext_keydata1".into()),
+                None,
+                true,
+                false,
+            ),
+        ] {
+            let volume = volume(text);
+            assert_eq!(volume.key, key, "{text}");
+            let options = Options { header, nofail, discard, ..Options::default() };
+            assert_eq!(volume.options, options, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_ades_own_parser_does_not_survive() {
+        let expected = volume("data1 UUID=5f1e /mnt/azure_bek_disk/k -");
+        assert_eq!(expected.device, DeviceSpec::Uuid("5f1e".to_owned()));
+        for text in [
+            "data1 UUID=5f1e /mnt/azure_bek_disk/k",
+            "data1\tUUID=5f1e\t\t/mnt/azure_bek_disk/k\tluks",
+            "  data1 UUID=\"5f1e\" /mnt/azure_bek_disk/k luks  ",
+            "data1 UUID=5f1e /mnt/azure_bek_disk/k # luks,nofail",
+            "data1 UUID=5f1e /mnt/azure_bek_disk/k luks # was /dev/sdc - before",
+            "data1 UUID=5f1e /mnt/azure_bek_disk/k luks,tries=3,cipher=aes-xts-plain64 0 0",
+        ] {
+            assert_eq!(volume(text), expected, "{text}");
+        }
+        let label = volume("data1 LABEL=my\\040disk /mnt/azure_bek_disk/my\\040key").device;
+        assert_eq!(label, DeviceSpec::Label("my disk".to_owned()));
+        assert_eq!(volume("osencrypt PARTUUID=0c0a").key, KeySpec::Find);
+    }
+
+    #[test]
+    fn other_peoples_lines_are_left_alone() {
+        for text in [
+            "",
+            "# osencrypt /dev/sda1 none luks",
+            "swap /dev/sdb1 /dev/urandom swap,cipher=aes-xts-plain64,size=256",
+            "home UUID=5f1e none luks",
+            "home UUID=5f1e /mnt/azure_bek_disk2/k luks",
+            "home UUID=5f1e /root/mnt/azure_bek_disk/k luks",
+            "home UUID=5f1e /bek/mine luks",
+            "home UUID=5f1e none luks,keyscript=/lib/cryptsetup/scripts/decrypt_keyctl",
+            "my-osencrypt UUID=5f1e none luks",
+            "osencrypt-old UUID=5f1e none luks",
+            "osencrypt UUID=5f1e /root/key luks",
+            "home",
+            "a b c d e f g",
+        ] {
+            assert_eq!(parsed(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_opened_safely_is_marked() {
+        for (text, column, length) in [
+            ("data1 sdc /mnt/azure_bek_disk/k luks", 7, 3),
+            ("data1 UUID= /mnt/azure_bek_disk/k luks", 7, 5),
+            ("data1 /dev/sdc /mnt/azure_bek_disk/a/b luks", 37, 1),
+            ("data1 /dev/sdc /mnt/azure_bek_disk/k luks,header=osluksheader", 50, 12),
+            ("data1 /dev/sdc /mnt/azure_bek_disk/k bitlk", 38, 5),
+            ("da/ta /dev/sdc /mnt/azure_bek_disk/k luks", 3, 1),
+        ] {
+            let problems = parsed(text);
+            let [Err(Kind::Configuration(problem))] = problems.as_slice() else { panic!("{text}") };
+            assert_eq!((problem.column, problem.length), (column, length), "{text}");
+        }
+    }
 }

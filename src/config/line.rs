@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::diagnostic::Diagnostic;
-use crate::error::Kind;
+use crate::error::{Kind, printable};
 
 /// A line and its place.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +106,7 @@ impl<'a> Word<'a> {
 
     /// The whole word is wrong.
     pub(super) fn fault(&self, message: impl Into<String>) -> Fault {
-        let length = self.raw.chars().count();
+        let length = self.raw.chars().count().max(1);
         Fault { column: self.column, length, message: message.into(), suggestion: None }
     }
 
@@ -142,6 +142,11 @@ impl<'a> Word<'a> {
             None => Ok(value),
         }
     }
+}
+
+/// Text of a line as a message may quote it: one line of ASCII, cut after 32 characters.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", printable(text, 32))
 }
 
 /// The byte that `\NNN` at the start of `text` stands for.

@@ -140,3 +140,105 @@ pub(super) fn is_uuid(text: &str) -> bool {
             _ => b.is_ascii_hexdigit(),
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::line::Word;
+
+    fn value(text: &str) -> Value {
+        Word { raw: text, column: 0 }.decode().unwrap()
+    }
+
+    /// The mark, first words of the message and suggestion of what must be refused.
+    fn place<T: std::fmt::Debug>(result: Result<T, Fault>) -> (usize, usize, Option<String>) {
+        let fault = result.unwrap_err();
+        assert!(!fault.message.is_empty() && fault.message.len() < 79);
+        (fault.column, fault.length, fault.suggestion)
+    }
+
+    #[test]
+    fn identities_are_those_of_imds() {
+        let uuid = "0C0A59E2-4b7d-4f0c-8d11-3a5b6c7d8e9f";
+        let lower = uuid.to_lowercase();
+        let parsed = |text: String| identity(&value(&text));
+        assert_eq!(parsed(format!("client-id:{uuid}")), Ok(Identity::Client(lower.clone())));
+        assert_eq!(parsed(format!("object-id:{uuid}")), Ok(Identity::Object(lower)));
+        let resource = "/subscriptions/s/resourcegroups/g/providers/\
+                        Microsoft.ManagedIdentity/userAssignedIdentities/bek";
+        assert_eq!(
+            parsed(format!("resource-id:{resource}")),
+            Ok(Identity::Resource(resource.to_owned()))
+        );
+        for (text, column, length, suggestion) in [
+            ("client-id:1234", 10, 4, None),
+            ("object-id:0c0a59e2-4b7d-4f0c-8d11-3a5b6c7d8e9g", 10, 36, None),
+            ("client-id:", 10, 1, None),
+            ("clientid:x", 0, 8, Some("client-id:")),
+            ("system", 0, 6, None),
+            ("resource-id:subscriptions", 12, 13, None),
+            ("resource-id:/", 12, 1, None),
+            (":x", 0, 1, None),
+        ] {
+            let expected = (column, length, suggestion.map(str::to_owned));
+            assert_eq!(place(identity(&value(text))), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_absolute_and_by_themselves() {
+        for good in ["/boot/luks/osluksheader", "/dev/disk/by-path/acpi-VMBUS:00-lun-1", "/a:b"] {
+            assert_eq!(header(&value(good)), Ok(PathBuf::from(good)));
+        }
+        assert_eq!(place(header(&value("boot/header"))), (0, 11, None));
+        assert_eq!(place(header(&value("/header:UUID=5f1e"))), (7, 10, None));
+        assert_eq!(place(header(&value("/header:/dev/sdc"))), (7, 9, None));
+        assert_eq!(place(path(&value("ca.pem"))), (0, 6, None));
+    }
+
+    #[test]
+    fn keyslots_are_numbers_of_luks2() {
+        for (text, number) in [("0", 0), ("31", 31), ("007", 7)] {
+            assert_eq!(slot(&value(text)), Ok(number));
+        }
+        for text in ["32", "-1", "+1", "1.0", "one", "99999999999"] {
+            assert_eq!(place(slot(&value(text))), (0, text.len(), None), "{text}");
+        }
+    }
+
+    #[test]
+    fn closed_sets_suggest_their_words() {
+        let suggested = |text: &str| Some(text.to_owned());
+        assert_eq!(content(&value("filesystem")), Ok(Content::Filesystem));
+        assert_eq!(place(content(&value("filesytem"))), (0, 9, suggested("filesystem")));
+        assert_eq!(place(content(&value("ext4"))), (0, 4, None));
+        assert_eq!(algorithm(&value("RSA1_5")), Ok(KekAlgorithm::Rsa15));
+        assert_eq!(place(algorithm(&value("RSA-15"))), (0, 6, suggested("RSA1_5")));
+        assert_eq!(place(algorithm(&value("none"))), (0, 4, None));
+    }
+
+    #[test]
+    fn suffixes_are_bare_domains() {
+        let suggested = Some("vault.azure.example".to_owned());
+        assert_eq!(suffix(&value("Vault.Azure.example")).unwrap().as_str(), "vault.azure.example");
+        assert_eq!(place(suffix(&value(".vault.azure.example"))), (0, 20, suggested.clone()));
+        assert_eq!(place(suffix(&value("*.vault.azure.example"))), (0, 21, suggested.clone()));
+        assert_eq!(place(suffix(&value("https://vault.azure.example/"))), (0, 28, suggested));
+        assert_eq!(place(suffix(&value("example"))), (0, 7, None));
+    }
+
+    #[test]
+    fn machine_names_fit_into_a_tag() {
+        assert_eq!(machine_name(&value(&"m".repeat(256))), Ok("m".repeat(256)));
+        assert_eq!(place(machine_name(&value(&"m".repeat(257)))), (0, 257, None));
+    }
+
+    #[test]
+    fn urls_are_explained_where_they_are_wrong() {
+        assert!(kek(&value("https://v.vault.azure.net/keys/k/1")).is_ok());
+        assert_eq!(place(kek(&value("https://v.vault.azure.net/keys/k"))), (32, 1, None));
+        assert!(vault(&value("https://v.vault.azure.net/")).is_ok());
+        let suggested = Some("https".to_owned());
+        assert_eq!(place(vault(&value("http://v.vault.azure.net"))), (0, 4, suggested));
+    }
+}

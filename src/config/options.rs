@@ -1,13 +1,12 @@
-//! The fourth field: one table of every option, its spelling, and where its value goes.
+//! The fourth field: options separated by commas.
 //!
-//! crypttab(5)'s options keep their spelling and meaning; ours have names crypttab does not use,
-//! except `timeout=`, which there limits a password prompt. In bektab(5) everything unknown is an
-//! error, because a misspelt `header=` opens the wrong thing; in a crypttab, which is not ours,
-//! what only systemd or Debian knows is left to them.
+//! In bektab(5) everything unknown is an error, because a misspelt `header=` opens the wrong thing;
+//! in a crypttab, which is not ours, what only systemd or Debian knows is left to them. Which
+//! options there are is written in option_table.rs.
 
-use super::line::{Fault, Value, Word};
+use super::line::{Fault, Value, Word, quoted};
 use super::nearest::nearest;
-use super::option_value as value;
+use super::option_table::{Origin, Set, names, row};
 use crate::volume::Options;
 
 /// Parses the fourth field of bektab(5); `-` and `none` are no options, as for systemd-cryptsetup.
@@ -31,8 +30,8 @@ pub(super) fn parse(field: Word<'_>) -> Result<Options, Fault> {
 
 /// Parses the fourth field of somebody else's crypttab(5).
 ///
-/// Unknown options, ours, and options without the value they need are left out; the last of two
-/// wins. A value that crypttab(5) does not allow either is an error all the same.
+/// Unknown options and ours are left out, and so are flags with a value; the last of two wins. A
+/// value that crypttab(5) does not allow either is an error all the same.
 pub(super) fn parse_crypttab(field: Word<'_>) -> Result<Options, Fault> {
     let mut options = Options::default();
     if matches!(field.raw, "-" | "none") {
@@ -41,7 +40,9 @@ pub(super) fn parse_crypttab(field: Word<'_>) -> Result<Options, Fault> {
     for word in field.split(&[',']) {
         let (name, value) = word.decode()?.split_equals();
         match row(name.as_str()) {
-            Some(row) if row.origin == Origin::Crypttab => {
+            Some(row)
+                if row.origin == Origin::Crypttab && (row.takes_value() || value.is_none()) =>
+            {
                 row.apply(&mut options, &name, value.as_ref(), &word)?;
             }
             _ => {}
@@ -61,118 +62,137 @@ pub(super) fn is_option(text: &str) -> bool {
     row(name).is_some_and(|row| row.takes_value() == value)
 }
 
-/// The options without value of crypttab(5) among ours.
-pub(super) fn crypttab_flags() -> impl Iterator<Item = &'static str> {
-    let flag = |row: &&Row| row.origin == Origin::Crypttab && !row.takes_value();
-    TABLE.iter().filter(flag).flat_map(|row| row.names.iter().copied())
-}
-
-struct Row {
-    /// The names; the first one is ours, the others are accepted.
-    names: &'static [&'static str],
-    origin: Origin,
-    set: Set,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    Bektab,
-    Crypttab,
-}
-
-enum Set {
-    /// With a value, any number of times.
-    Each(fn(&mut Options, &Value) -> Result<(), Fault>),
-    /// Without value.
-    Flag(fn(&mut Options)),
-    /// With a value.
-    One(fn(&mut Options, &Value) -> Result<(), Fault>),
-    /// Known, and refused for this reason.
-    Refused(&'static str),
-}
-
-use Origin::{Bektab, Crypttab};
-use Set::{Each, Flag, One, Refused};
-
-const fn row_of(names: &'static [&'static str], origin: Origin, set: Set) -> Row {
-    Row { names, origin, set }
-}
-
-#[rustfmt::skip]
-const TABLE: &[Row] = &[
-    row_of(&["_netdev"], Crypttab, Flag(|o| o.netdev = true)),
-    row_of(&["bitlk"], Crypttab, Refused("opens LUKS1 and LUKS2 only; BitLocker volumes are not opened at boot")),
-    row_of(&["ca"], Bektab, One(|o, v| value::path(v).map(|path| o.ca = Some(path)))),
-    row_of(&["content"], Bektab, One(|o, v| value::content(v).map(|content| o.content = content))),
-    row_of(&["discard"], Crypttab, Flag(|o| o.discard = true)),
-    row_of(&["header"], Crypttab, One(|o, v| value::header(v).map(|path| o.header = Some(path)))),
-    row_of(&["identity"], Bektab, One(|o, v| value::identity(v).map(|identity| o.identity = Some(identity)))),
-    row_of(&["kek"], Bektab, One(|o, v| value::kek(v).map(|kek| o.kek = Some(kek)))),
-    row_of(&["kek-algorithm"], Bektab, One(|o, v| value::algorithm(v).map(|algorithm| o.kek_algorithm = Some(algorithm)))),
-    row_of(&["key-slot"], Crypttab, One(|o, v| value::slot(v).map(|slot| o.key_slot = Some(slot)))),
-    row_of(&["luks"], Crypttab, Flag(|_| ())),
-    row_of(&["machine-name"], Bektab, One(|o, v| value::machine_name(v).map(|name| o.machine_name = Some(name)))),
-    row_of(&["no-read-workqueue"], Crypttab, Flag(|o| o.no_read_workqueue = true)),
-    row_of(&["no-write-workqueue"], Crypttab, Flag(|o| o.no_write_workqueue = true)),
-    row_of(&["noauto"], Crypttab, Flag(|o| o.noauto = true)),
-    row_of(&["nofail"], Crypttab, Flag(|o| o.nofail = true)),
-    row_of(&["prompt"], Bektab, Flag(|o| o.prompt = true)),
-    row_of(&["read-only", "readonly"], Crypttab, Flag(|o| o.read_only = true)),
-    row_of(&["same-cpu-crypt"], Crypttab, Flag(|o| o.same_cpu_crypt = true)),
-    row_of(&["submit-from-crypt-cpus"], Crypttab, Flag(|o| o.submit_from_crypt_cpus = true)),
-    row_of(&["timeout"], Bektab, One(|o, v| value::limit(v).map(|limit| o.timeout = limit))),
-    row_of(&["vault"], Bektab, One(|o, v| value::vault(v).map(|vault| o.vault = Some(vault)))),
-    row_of(&["vault-suffix"], Bektab, Each(|o, v| value::suffix(v).map(|suffix| o.vault_suffixes.push(suffix)))),
-    row_of(&["x-initrd.attach"], Crypttab, Flag(|o| o.initrd = true)),
-    row_of(&["x-systemd.device-timeout"], Crypttab, One(|o, v| value::limit(v).map(|limit| o.device_timeout = Some(limit)))),
-];
-
-fn row(name: &str) -> Option<&'static Row> {
-    TABLE.iter().find(|row| row.names.contains(&name))
-}
-
-impl Row {
-    fn name(&self) -> &'static str {
-        self.names.first().copied().unwrap_or_default()
-    }
-
-    fn takes_value(&self) -> bool {
-        matches!(self.set, Set::Each(_) | Set::One(_))
-    }
-
-    fn apply(
-        &self,
-        options: &mut Options,
-        name: &Value,
-        value: Option<&Value>,
-        word: &Word<'_>,
-    ) -> Result<(), Fault> {
-        let needed = format!("option {:?} needs a value", name.as_str());
-        match (&self.set, value) {
-            (Set::Refused(reason), _) => Err(word.fault(*reason)),
-            (Set::Flag(set), None) => {
-                set(options);
-                Ok(())
-            }
-            (Set::Flag(_), Some(_)) => {
-                Err(word.fault(format!("option {:?} takes no value", name.as_str())))
-            }
-            (Set::Each(set) | Set::One(set), Some(value)) if !value.as_str().is_empty() => {
-                set(options, value)
-            }
-            (Set::Each(_) | Set::One(_), _) => Err(word.fault(needed)),
-        }
-    }
-}
-
 fn unknown(word: &Word<'_>, name: &Value) -> Fault {
     if word.raw.is_empty() {
         return word.fault("an option is missing beside this comma");
     }
-    let names = TABLE.iter().flat_map(|row| row.names.iter().copied());
-    let meant = nearest(name.as_str(), names).and_then(row).map(|row| {
+    let meant = nearest(name.as_str(), names()).and_then(row).map(|row| {
         let equals = if row.takes_value() { "=" } else { "" };
         format!("{}{equals}", row.name())
     });
-    name.fault(format!("unknown option {:?}", name.as_str())).suggest(meant)
+    name.fault(format!("unknown option {}", quoted(name.as_str()))).suggest(meant)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::volume::{Content, Limit};
+
+    fn options(raw: &str) -> Options {
+        parse(Word { raw, column: 0 }).unwrap_or_else(|fault| panic!("{raw}: {fault:?}"))
+    }
+
+    fn refused(raw: &str) -> Fault {
+        parse(Word { raw, column: 0 }).expect_err(raw)
+    }
+
+    #[test]
+    fn no_options_are_the_defaults() {
+        for raw in ["-", "none", "luks"] {
+            assert_eq!(options(raw), Options::default());
+        }
+        assert_eq!(Options::default().timeout, Limit(Some(Duration::from_secs(90))));
+    }
+
+    #[test]
+    fn every_flag_sets_its_own_field_and_no_other() {
+        let on = |set: fn(&mut Options)| {
+            let mut options = Options::default();
+            set(&mut options);
+            options
+        };
+        for (raw, expected) in [
+            ("_netdev", on(|o| o.netdev = true)),
+            ("discard", on(|o| o.discard = true)),
+            ("no-read-workqueue", on(|o| o.no_read_workqueue = true)),
+            ("no-write-workqueue", on(|o| o.no_write_workqueue = true)),
+            ("noauto", on(|o| o.noauto = true)),
+            ("nofail", on(|o| o.nofail = true)),
+            ("prompt", on(|o| o.prompt = true)),
+            ("read-only", on(|o| o.read_only = true)),
+            ("readonly", on(|o| o.read_only = true)),
+            ("same-cpu-crypt", on(|o| o.same_cpu_crypt = true)),
+            ("submit-from-crypt-cpus", on(|o| o.submit_from_crypt_cpus = true)),
+            ("x-initrd.attach", on(|o| o.initrd = true)),
+        ] {
+            assert_eq!(options(raw), expected, "{raw}");
+            let fault = refused(&format!("luks,{raw}=yes"));
+            assert_eq!((fault.column, fault.length), (5, raw.len() + 4), "{raw}");
+            assert!(fault.message.ends_with("takes no value"), "{}", fault.message);
+        }
+    }
+
+    #[test]
+    fn values_reach_their_fields() {
+        let all = "ca=/etc/ca.pem,content=any,header=/boot/h,kek-algorithm=rsa-oaep-256,key-slot=3,\
+                   kek=https://v.vault.azure.net/keys/k/1,machine-name=vm\\0541,timeout=2min,\
+                   vault=https://v.vault.azure.net/,vault-suffix=a.b,vault-suffix=c.d,\
+                   identity=resource-id:/subscriptions/s,x-systemd.device-timeout=0";
+        let options = options(all);
+        assert_eq!(options.ca.as_deref(), Some("/etc/ca.pem".as_ref()));
+        assert_eq!(options.content, Content::Any);
+        assert_eq!(options.header.as_deref(), Some("/boot/h".as_ref()));
+        assert_eq!(options.kek_algorithm.map(|name| name.as_str()), Some("RSA-OAEP-256"));
+        assert_eq!(options.key_slot, Some(3));
+        assert!(options.kek.is_some() && options.identity.is_some() && options.vault.is_some());
+        assert_eq!(options.machine_name.as_deref(), Some("vm,1"));
+        assert_eq!(options.timeout, Limit(Some(Duration::from_secs(120))));
+        assert_eq!(options.device_timeout, Some(Limit(None)));
+        let suffixes: Vec<_> = options.vault_suffixes.iter().map(|host| host.as_str()).collect();
+        assert_eq!(suffixes, ["a.b", "c.d"]);
+    }
+
+    #[test]
+    fn every_option_with_a_value_needs_it() {
+        for row in names().filter_map(row).filter(|row| row.takes_value()) {
+            for raw in [row.name().to_owned(), format!("{}=", row.name())] {
+                let fault = refused(&format!("{raw},luks"));
+                assert_eq!((fault.column, fault.length), (0, raw.len()), "{raw}");
+                assert!(fault.message.ends_with("needs a value"), "{}", fault.message);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_option_is_marked() {
+        for (raw, column, length, words, suggestion) in [
+            ("luks,discrad", 5, 7, "unknown option \"discrad\"", Some("discard")),
+            ("timeot=5", 0, 6, "unknown option \"timeot\"", Some("timeout=")),
+            ("read_only", 0, 9, "unknown option", Some("read-only")),
+            ("NOFAIL", 0, 6, "unknown option", Some("nofail")),
+            ("tpm2-device=auto", 0, 11, "unknown option", None),
+            ("x-systemd.requires=a.mount", 0, 18, "unknown option", None),
+            ("keyscript=/bin/true", 0, 9, "unknown option", None),
+            ("luks,,nofail", 5, 1, "is missing", None),
+            ("luks,", 5, 1, "is missing", None),
+            ("", 0, 1, "is missing", None),
+            ("=5", 0, 1, "unknown option \"\"", None),
+            ("luks,luks", 5, 4, "\"luks\" is given twice", None),
+            ("readonly,read-only", 9, 9, "\"read-only\" is given twice", None),
+            ("header=/a,header=/b", 10, 6, "\"header\" is given twice", None),
+            ("nofail,bitlk", 7, 5, "LUKS1 and LUKS2 only", None),
+            ("nofail ", 0, 7, "unknown option", Some("nofail")),
+        ] {
+            let fault = refused(raw);
+            assert_eq!((fault.column, fault.length), (column, length), "{raw}: {}", fault.message);
+            assert!(fault.message.contains(words), "{raw}: {}", fault.message);
+            assert_eq!(fault.suggestion.as_deref(), suggestion, "{raw}");
+        }
+    }
+
+    #[test]
+    fn crypttab_keeps_what_is_only_its_own() {
+        let crypttab = |raw| parse_crypttab(Word { raw, column: 0 });
+        let raw = "luks,,timeout=10,cipher=aes,tries=3,nofail=1,discard,discard,header=/a,header=/b,prompt";
+        let options = crypttab(raw).unwrap();
+        assert!(options.discard && !options.nofail && !options.prompt);
+        assert_eq!(options.timeout, Options::default().timeout);
+        assert_eq!(options.header.as_deref(), Some("/b".as_ref()));
+        assert_eq!(crypttab("none"), Ok(Options::default()));
+        for (raw, column) in [("luks,header=relative", 12), ("key-slot=many", 9), ("bitlk", 0)] {
+            assert_eq!(crypttab(raw).unwrap_err().column, column, "{raw}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::line::{Fault, Value};
+use super::line::{Fault, Value, quoted};
 use crate::volume::Limit;
 
 /// Microseconds of each unit, in all spellings of systemd.time(7), "Parsing Time Spans".
@@ -50,10 +50,10 @@ pub(super) fn parse(value: &Value) -> Result<Limit, Fault> {
             Some((micros, _)) => *micros,
             None if unit.is_empty() && start == first && unit_start == text.len() => SECOND,
             None if unit.is_empty() => {
-                return Err(value.part(start..end, format!("{number} has no unit")));
+                return Err(value.part(start..end, format!("{} has no unit", quoted(number))));
             }
             None => {
-                let message = format!("unknown unit of time {unit:?}");
+                let message = format!("unknown unit of time {}", quoted(unit));
                 return Err(value.part(unit_start..unit_end, message));
             }
         };

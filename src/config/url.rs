@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::line::{Fault, Value};
+use super::line::{Fault, Value, quoted};
 use crate::azure::id::Host;
 
 /// What a URL should have named.
@@ -43,8 +43,8 @@ pub(super) fn explain(url: &Value, wanted: Wanted) -> Fault {
     let fallback = || url.fault(format!("not a URL of the form {}", wanted.shape()));
     let Some((scheme, _)) = text.split_once("://") else { return fallback() };
     if !scheme.eq_ignore_ascii_case("https") {
-        let fault =
-            url.part(0..scheme.len(), format!("{scheme}: is not allowed, https: is needed"));
+        let fault = url
+            .part(0..scheme.len(), format!("{} is not allowed, https is needed", quoted(scheme)));
         return fault.suggest((scheme.eq_ignore_ascii_case("http")).then_some("https"));
     }
     let start = scheme.len() + "://".len();
@@ -147,8 +147,8 @@ mod tests {
     #[test]
     fn the_wrong_part_of_a_key_url_is_found() {
         for (url, column, length, words) in [
-            ("http://v.vault.azure.net/keys/k/0", 0, 4, "https: is needed"),
-            ("ftp://v.vault.azure.net/keys/k/0", 0, 3, "https: is needed"),
+            ("http://v.vault.azure.net/keys/k/0", 0, 4, "https is needed"),
+            ("ftp://v.vault.azure.net/keys/k/0", 0, 3, "https is needed"),
             ("v.vault.azure.net/keys/k/0", 0, 26, "of the form"),
             ("https://v.vault.azure.net/keys/k", 32, 1, "version of the key is missing"),
             ("https://v.vault.azure.net/keys/k/", 33, 1, "version of the key is missing"),

@@ -1,0 +1,144 @@
+//! Every option once: its spelling, whose it is, and where its value goes.
+//!
+//! They are crypttab(5)'s options with crypttab's meaning, and ours under names
+//! that crypttab does not use, except `timeout=`, which there limits a password prompt.
+
+use super::line::{Fault, Value, Word};
+use super::option_value as value;
+use crate::volume::Options;
+
+/// Every accepted name.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().flat_map(|row| row.names.iter().copied())
+}
+
+/// The options without value of crypttab(5) among ours.
+pub(super) fn crypttab_flags() -> impl Iterator<Item = &'static str> {
+    let flag = |row: &&Row| row.origin == Origin::Crypttab && !row.takes_value();
+    TABLE.iter().filter(flag).flat_map(|row| row.names.iter().copied())
+}
+
+/// An option.
+pub(super) struct Row {
+    /// The names; the first one is ours, the others are accepted.
+    names: &'static [&'static str],
+    /// Whose it is.
+    pub origin: Origin,
+    /// Where it goes.
+    pub set: Set,
+}
+
+/// The file format an option comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Only bektab(5) has it.
+    Bektab,
+    /// crypttab(5) has it, with the same meaning.
+    Crypttab,
+}
+
+/// What an option does.
+pub(super) enum Set {
+    /// With a value, any number of times.
+    Each(fn(&mut Options, &Value) -> Result<(), Fault>),
+    /// Without value.
+    Flag(fn(&mut Options)),
+    /// With a value.
+    One(fn(&mut Options, &Value) -> Result<(), Fault>),
+    /// Known, and refused for this reason.
+    Refused(&'static str),
+}
+
+use Origin::{Bektab, Crypttab};
+use Set::{Each, Flag, One, Refused};
+
+const fn row_of(names: &'static [&'static str], origin: Origin, set: Set) -> Row {
+    Row { names, origin, set }
+}
+
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    row_of(&["_netdev"], Crypttab, Flag(|o| o.netdev = true)),
+    row_of(&["bitlk"], Crypttab, Refused("this version opens LUKS1 and LUKS2 only; BitLocker is not opened at boot")),
+    row_of(&["ca"], Bektab, One(|o, v| value::path(v).map(|path| o.ca = Some(path)))),
+    row_of(&["content"], Bektab, One(|o, v| value::content(v).map(|content| o.content = content))),
+    row_of(&["discard"], Crypttab, Flag(|o| o.discard = true)),
+    row_of(&["header"], Crypttab, One(|o, v| value::header(v).map(|path| o.header = Some(path)))),
+    row_of(&["identity"], Bektab, One(|o, v| value::identity(v).map(|identity| o.identity = Some(identity)))),
+    row_of(&["kek"], Bektab, One(|o, v| value::kek(v).map(|kek| o.kek = Some(kek)))),
+    row_of(&["kek-algorithm"], Bektab, One(|o, v| value::algorithm(v).map(|algorithm| o.kek_algorithm = Some(algorithm)))),
+    row_of(&["key-slot"], Crypttab, One(|o, v| value::slot(v).map(|slot| o.key_slot = Some(slot)))),
+    row_of(&["luks"], Crypttab, Flag(|_| ())),
+    row_of(&["machine-name"], Bektab, One(|o, v| value::machine_name(v).map(|name| o.machine_name = Some(name)))),
+    row_of(&["no-read-workqueue"], Crypttab, Flag(|o| o.no_read_workqueue = true)),
+    row_of(&["no-write-workqueue"], Crypttab, Flag(|o| o.no_write_workqueue = true)),
+    row_of(&["noauto"], Crypttab, Flag(|o| o.noauto = true)),
+    row_of(&["nofail"], Crypttab, Flag(|o| o.nofail = true)),
+    row_of(&["prompt"], Bektab, Flag(|o| o.prompt = true)),
+    row_of(&["read-only", "readonly"], Crypttab, Flag(|o| o.read_only = true)),
+    row_of(&["same-cpu-crypt"], Crypttab, Flag(|o| o.same_cpu_crypt = true)),
+    row_of(&["submit-from-crypt-cpus"], Crypttab, Flag(|o| o.submit_from_crypt_cpus = true)),
+    row_of(&["timeout"], Bektab, One(|o, v| value::limit(v).map(|limit| o.timeout = limit))),
+    row_of(&["vault"], Bektab, One(|o, v| value::vault(v).map(|vault| o.vault = Some(vault)))),
+    row_of(&["vault-suffix"], Bektab, Each(|o, v| value::suffix(v).map(|suffix| o.vault_suffixes.push(suffix)))),
+    row_of(&["x-initrd.attach"], Crypttab, Flag(|o| o.initrd = true)),
+    row_of(&["x-systemd.device-timeout"], Crypttab, One(|o, v| value::limit(v).map(|limit| o.device_timeout = Some(limit)))),
+];
+
+/// The option of this name.
+pub(super) fn row(name: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.names.contains(&name))
+}
+
+impl Row {
+    /// Its own name.
+    pub(super) fn name(&self) -> &'static str {
+        self.names.first().copied().unwrap_or_default()
+    }
+
+    /// Whether `=VALUE` belongs to it.
+    pub(super) fn takes_value(&self) -> bool {
+        matches!(self.set, Set::Each(_) | Set::One(_))
+    }
+
+    /// Sets it; `name` and `value` are the halves of `word`.
+    pub(super) fn apply(
+        &self,
+        options: &mut Options,
+        name: &Value,
+        value: Option<&Value>,
+        word: &Word<'_>,
+    ) -> Result<(), Fault> {
+        let needed = format!("option {:?} needs a value", name.as_str());
+        match (&self.set, value) {
+            (Set::Refused(reason), _) => Err(word.fault(*reason)),
+            (Set::Flag(set), None) => {
+                set(options);
+                Ok(())
+            }
+            (Set::Flag(_), Some(_)) => {
+                Err(word.fault(format!("option {:?} takes no value", name.as_str())))
+            }
+            (Set::Each(set) | Set::One(set), Some(value)) if !value.as_str().is_empty() => {
+                set(options, value)
+            }
+            (Set::Each(_) | Set::One(_), _) => Err(word.fault(needed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_names_nothing_twice() {
+        let names: Vec<_> = TABLE.iter().map(Row::name).collect();
+        assert!(names.is_sorted());
+        let mut all: Vec<_> = super::names().collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+}
