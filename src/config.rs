@@ -219,8 +219,8 @@ mod tests {
                 "/etc/bektab:7:7: not UTF-8 text",
                 "/etc/crypttab:2:57: not an absolute path",
                 "/etc/crypttab:3:38: the lines of data7 and of /dev/sdh need a newline between",
-                "/var/lib/azure_disk_encryption_config/azure_crypt_mount:1:37: \"True\" or \"False\" is \
-                 needed here",
+                "/var/lib/azure_disk_encryption_config/azure_crypt_mount:1:37: \"True\" or \"False\" \
+                 is needed here",
             ]
         );
         let first_problem = |name| found(&configuration, name).unwrap_err();

@@ -176,7 +176,8 @@ mod tests {
                 true,
             ),
             (
-                "data1 /dev/sdc /var/lib/azure_disk_encryption_config/cleartext_keydata1 luks,nofail",
+                "data1 /dev/sdc /var/lib/azure_disk_encryption_config/cleartext_keydata1 \
+                 luks,nofail",
                 KeySpec::Path("/var/lib/azure_disk_encryption_config/cleartext_keydata1".into()),
                 None,
                 true,

@@ -3,6 +3,8 @@
 //! They are crypttab(5)'s options with crypttab's meaning, and ours under names
 //! that crypttab does not use, except `timeout=`, which there limits a password prompt.
 
+use self::Origin::{Bektab, Crypttab};
+use self::Set::{Each, Flag, One, Refused};
 use super::line::{Fault, Value, Word};
 use super::option_value as value;
 use crate::volume::Options;
@@ -49,41 +51,54 @@ pub(super) enum Set {
     Refused(&'static str),
 }
 
-use Origin::{Bektab, Crypttab};
-use Set::{Each, Flag, One, Refused};
-
-const fn row_of(names: &'static [&'static str], origin: Origin, set: Set) -> Row {
+const fn option(names: &'static [&'static str], origin: Origin, set: Set) -> Row {
     Row { names, origin, set }
 }
 
-#[rustfmt::skip]
 const TABLE: &[Row] = &[
-    row_of(&["_netdev"], Crypttab, Flag(|o| o.netdev = true)),
-    row_of(&["bitlk"], Crypttab, Refused("this version opens LUKS1 and LUKS2 only; BitLocker is not opened at boot")),
-    row_of(&["ca"], Bektab, One(|o, v| value::path(v).map(|path| o.ca = Some(path)))),
-    row_of(&["content"], Bektab, One(|o, v| value::content(v).map(|content| o.content = content))),
-    row_of(&["discard"], Crypttab, Flag(|o| o.discard = true)),
-    row_of(&["header"], Crypttab, One(|o, v| value::header(v).map(|path| o.header = Some(path)))),
-    row_of(&["identity"], Bektab, One(|o, v| value::identity(v).map(|identity| o.identity = Some(identity)))),
-    row_of(&["kek"], Bektab, One(|o, v| value::kek(v).map(|kek| o.kek = Some(kek)))),
-    row_of(&["kek-algorithm"], Bektab, One(|o, v| value::algorithm(v).map(|algorithm| o.kek_algorithm = Some(algorithm)))),
-    row_of(&["key-slot"], Crypttab, One(|o, v| value::slot(v).map(|slot| o.key_slot = Some(slot)))),
-    row_of(&["luks"], Crypttab, Flag(|_| ())),
-    row_of(&["machine-name"], Bektab, One(|o, v| value::machine_name(v).map(|name| o.machine_name = Some(name)))),
-    row_of(&["no-read-workqueue"], Crypttab, Flag(|o| o.no_read_workqueue = true)),
-    row_of(&["no-write-workqueue"], Crypttab, Flag(|o| o.no_write_workqueue = true)),
-    row_of(&["noauto"], Crypttab, Flag(|o| o.noauto = true)),
-    row_of(&["nofail"], Crypttab, Flag(|o| o.nofail = true)),
-    row_of(&["prompt"], Bektab, Flag(|o| o.prompt = true)),
-    row_of(&["read-only", "readonly"], Crypttab, Flag(|o| o.read_only = true)),
-    row_of(&["same-cpu-crypt"], Crypttab, Flag(|o| o.same_cpu_crypt = true)),
-    row_of(&["submit-from-crypt-cpus"], Crypttab, Flag(|o| o.submit_from_crypt_cpus = true)),
-    row_of(&["timeout"], Bektab, One(|o, v| value::limit(v).map(|limit| o.timeout = limit))),
-    row_of(&["vault"], Bektab, One(|o, v| value::vault(v).map(|vault| o.vault = Some(vault)))),
-    row_of(&["vault-suffix"], Bektab, Each(|o, v| value::suffix(v).map(|suffix| o.vault_suffixes.push(suffix)))),
-    row_of(&["x-initrd.attach"], Crypttab, Flag(|o| o.initrd = true)),
-    row_of(&["x-systemd.device-timeout"], Crypttab, One(|o, v| value::limit(v).map(|limit| o.device_timeout = Some(limit)))),
+    option(&["_netdev"], Crypttab, Flag(|o| o.netdev = true)),
+    option(
+        &["bitlk"],
+        Crypttab,
+        Refused("this version opens LUKS1 and LUKS2 only; BitLocker is not opened at boot"),
+    ),
+    option(&["ca"], Bektab, One(|o, v| put(&mut o.ca, value::path(v)))),
+    option(&["content"], Bektab, One(|o, v| value::content(v).map(|content| o.content = content))),
+    option(&["discard"], Crypttab, Flag(|o| o.discard = true)),
+    option(&["header"], Crypttab, One(|o, v| put(&mut o.header, value::header(v)))),
+    option(&["identity"], Bektab, One(|o, v| put(&mut o.identity, value::identity(v)))),
+    option(&["kek"], Bektab, One(|o, v| put(&mut o.kek, value::kek(v)))),
+    option(&["kek-algorithm"], Bektab, One(|o, v| put(&mut o.kek_algorithm, value::algorithm(v)))),
+    option(&["key-slot"], Crypttab, One(|o, v| put(&mut o.key_slot, value::slot(v)))),
+    option(&["luks"], Crypttab, Flag(|_| ())),
+    option(&["machine-name"], Bektab, One(|o, v| put(&mut o.machine_name, value::machine_name(v)))),
+    option(&["no-read-workqueue"], Crypttab, Flag(|o| o.no_read_workqueue = true)),
+    option(&["no-write-workqueue"], Crypttab, Flag(|o| o.no_write_workqueue = true)),
+    option(&["noauto"], Crypttab, Flag(|o| o.noauto = true)),
+    option(&["nofail"], Crypttab, Flag(|o| o.nofail = true)),
+    option(&["prompt"], Bektab, Flag(|o| o.prompt = true)),
+    option(&["read-only", "readonly"], Crypttab, Flag(|o| o.read_only = true)),
+    option(&["same-cpu-crypt"], Crypttab, Flag(|o| o.same_cpu_crypt = true)),
+    option(&["submit-from-crypt-cpus"], Crypttab, Flag(|o| o.submit_from_crypt_cpus = true)),
+    option(&["timeout"], Bektab, One(|o, v| value::limit(v).map(|limit| o.timeout = limit))),
+    option(&["vault"], Bektab, One(|o, v| put(&mut o.vault, value::vault(v)))),
+    option(
+        &["vault-suffix"],
+        Bektab,
+        Each(|o, v| value::suffix(v).map(|suffix| o.vault_suffixes.push(suffix))),
+    ),
+    option(&["x-initrd.attach"], Crypttab, Flag(|o| o.initrd = true)),
+    option(
+        &["x-systemd.device-timeout"],
+        Crypttab,
+        One(|o, v| put(&mut o.device_timeout, value::limit(v))),
+    ),
 ];
+
+fn put<T>(place: &mut Option<T>, value: Result<T, Fault>) -> Result<(), Fault> {
+    *place = Some(value?);
+    Ok(())
+}
 
 /// The option of this name.
 pub(super) fn row(name: &str) -> Option<&'static Row> {

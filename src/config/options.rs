@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn crypttab_keeps_what_is_only_its_own() {
         let crypttab = |raw| parse_crypttab(Word { raw, column: 0 });
-        let raw = "luks,,timeout=10,cipher=aes,tries=3,nofail=1,discard,discard,header=/a,header=/b,prompt";
+        let raw = "luks,,timeout=10,cipher=aes,nofail=1,discard,discard,header=/a,header=/b,prompt";
         let options = crypttab(raw).unwrap();
         assert!(options.discard && !options.nofail && !options.prompt);
         assert_eq!(options.timeout, Options::default().timeout);
