@@ -13,7 +13,7 @@ use crate::{
     control,
     error::Error,
     fault::Rule,
-    log::{Entry, Log, LoggedConnection, LoggedRequest, Service},
+    log::{Entry, Log, LoggedConnection, LoggedHandshake, LoggedRequest, Service},
     scenario::{Algorithm, Scenario},
     server::{Listener, Stop},
     shared::Shared,
@@ -139,26 +139,31 @@ impl Emulator {
     /// All requests so far, in order of arrival.
     #[must_use]
     pub fn requests(&self) -> Vec<LoggedRequest> {
-        let entries = self.entries().into_iter();
-        entries
-            .filter_map(|entry| match entry {
-                Entry::Request(request) => Some(request),
-                Entry::Connection(_) => None,
-            })
-            .collect()
+        let request = |entry| match entry {
+            Entry::Request(request) => Some(request),
+            Entry::Connection(_) | Entry::Handshake(_) => None,
+        };
+        self.entries().into_iter().filter_map(request).collect()
     }
 
     /// All connections to a service so far.
     #[must_use]
     pub fn connections(&self, service: Service) -> Vec<LoggedConnection> {
-        let entries = self.entries().into_iter();
-        entries
-            .filter_map(|entry| match entry {
-                Entry::Connection(connection) => Some(connection),
-                Entry::Request(_) => None,
-            })
-            .filter(|connection| connection.service == service)
-            .collect()
+        let connection = |entry| match entry {
+            Entry::Connection(connection) if connection.service == service => Some(connection),
+            _ => None,
+        };
+        self.entries().into_iter().filter_map(connection).collect()
+    }
+
+    /// All finished TLS handshakes so far, failed ones included.
+    #[must_use]
+    pub fn handshakes(&self) -> Vec<LoggedHandshake> {
+        let handshake = |entry| match entry {
+            Entry::Handshake(handshake) => Some(handshake),
+            Entry::Connection(_) | Entry::Request(_) => None,
+        };
+        self.entries().into_iter().filter_map(handshake).collect()
     }
 
     /// Value of the newest version of a secret, whoever set it; for looking behind the scenes.

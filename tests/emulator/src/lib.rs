@@ -38,6 +38,6 @@ pub use self::{
     emulator::{Emulator, Options, ca_pem, wrap},
     error::Error,
     fault::{Action, At, Match, Reply, Rule, Throttled, Times},
-    log::{Entry, LoggedConnection, LoggedRequest, Service},
+    log::{Entry, LoggedConnection, LoggedHandshake, LoggedRequest, Service},
     scenario::Scenario,
 };

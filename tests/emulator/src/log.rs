@@ -26,8 +26,10 @@ pub enum Service {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Entry {
-    /// A connection was accepted and, for vaults, TLS came about or did not.
+    /// A connection was accepted; logged before anything is sent on it.
     Connection(LoggedConnection),
+    /// TLS came about or did not; a client may know of a failure before it is logged.
+    Handshake(LoggedHandshake),
     /// A request was answered, or met a fault.
     Request(LoggedRequest),
 }
@@ -37,13 +39,20 @@ pub enum Entry {
 pub struct LoggedConnection {
     /// Number of the connection, counted over both services.
     pub connection: u64,
-    /// Why TLS did not come about; a client that refuses the certificate shows up here.
-    pub error: Option<String>,
     /// Fault applied to the connection.
     pub fault: Option<String>,
     /// Service connected to.
     pub service: Service,
-    /// Server name of the TLS ClientHello.
+}
+
+/// The end of a TLS handshake with a vault.
+#[derive(Clone, Debug, Serialize)]
+pub struct LoggedHandshake {
+    /// Number of the connection.
+    pub connection: u64,
+    /// Why TLS did not come about; a client that refuses the certificate shows up here.
+    pub error: Option<String>,
+    /// Server name of the TLS ClientHello, when there is TLS.
     pub sni: Option<String>,
 }
 

@@ -17,7 +17,7 @@ use crate::{
     fault::{self, Action, At, Occasion, Rule},
     http::{self, ReadError, Request, Response},
     imds,
-    log::{Entry, Log, LoggedConnection, LoggedRequest, Service},
+    log::{Entry, Log, LoggedConnection, LoggedHandshake, LoggedRequest, Service},
     server::{Buffered, Stop, Wire},
     tls::Certificates,
     vault,
@@ -46,9 +46,7 @@ impl Shared {
 
     /// Serves a connection to the metadata service.
     pub(crate) fn serve_imds(&self, mut socket: TcpStream, connection: u64) {
-        let fault = self.connection_fault(Service::Imds);
-        self.log_connection(Service::Imds, connection, fault.as_ref(), None, None);
-        if self.survives(&mut socket, fault.as_ref()) {
+        if self.begins(Service::Imds, connection, &mut socket) {
             self.converse(socket, connection, Service::Imds);
         }
     }
@@ -60,19 +58,19 @@ impl Shared {
         mut socket: TcpStream,
         connection: u64,
     ) {
-        let fault = self.connection_fault(Service::Vault);
-        if !self.survives(&mut socket, fault.as_ref()) {
-            self.log_connection(Service::Vault, connection, fault.as_ref(), None, None);
+        if !self.begins(Service::Vault, connection, &mut socket) {
             return;
         }
         let handshake = handshake(config, &mut socket);
-        let error = handshake.as_ref().err().cloned();
-        let sni = handshake
-            .as_ref()
-            .ok()
-            .and_then(|tls| tls.server_name())
-            .map(str::to_owned);
-        self.log_connection(Service::Vault, connection, fault.as_ref(), sni, error);
+        self.log.record(Entry::Handshake(LoggedHandshake {
+            connection,
+            error: handshake.as_ref().err().cloned(),
+            sni: handshake
+                .as_ref()
+                .ok()
+                .and_then(|tls| tls.server_name())
+                .map(str::to_owned),
+        }));
         if let Ok(tls) = handshake {
             self.converse(StreamOwned::new(tls, socket), connection, Service::Vault);
         }
@@ -154,32 +152,21 @@ impl Shared {
         fault::take(&mut self.faults(), &occasion)
     }
 
-    /// Carries out a connection's fault; false when that was the end of it.
-    fn survives(&self, socket: &mut TcpStream, fault: Option<&Rule>) -> bool {
-        let Some(rule) = fault else { return true };
-        if !self.stop.pause(Duration::from_millis(rule.delay_ms)) {
+    /// Logs a connection and carries out its fault; false when that was the end of it.
+    fn begins(&self, service: Service, connection: u64, socket: &mut TcpStream) -> bool {
+        let rule = self.connection_fault(service).unwrap_or_default();
+        self.log.record(Entry::Connection(LoggedConnection {
+            connection,
+            fault: describe(&rule),
+            service,
+        }));
+        let delay = Duration::from_millis(rule.delay_ms);
+        if !delay.is_zero() && !self.stop.pause(delay) {
             return false;
         }
         // The peer may be gone; the connection ends either way.
         let _ = delivery::break_off(socket, &rule.action);
         !rule.action.ends_without_answer()
-    }
-
-    fn log_connection(
-        &self,
-        service: Service,
-        connection: u64,
-        fault: Option<&Rule>,
-        sni: Option<String>,
-        error: Option<String>,
-    ) {
-        self.log.record(Entry::Connection(LoggedConnection {
-            connection,
-            error,
-            fault: fault.and_then(describe),
-            service,
-            sni,
-        }));
     }
 }
 

@@ -24,6 +24,10 @@ use rustls::{
 
 use crate::{error::Error, scenario::Certificate};
 
+const OWN_CA: &str = "Azure emulator TEST ONLY CA";
+/// Another name too: one name with two keys would be a bad signature, not an unknown issuer.
+const OTHER_CA: &str = "Azure emulator TEST ONLY unknown CA";
+
 /// The CA and the certificates it signed.
 #[derive(Debug)]
 pub(crate) struct Certificates {
@@ -42,7 +46,7 @@ impl Certificates {
     pub(crate) fn open(state: Option<&Path>) -> Result<Self, Error> {
         let ca = match state {
             Some(folder) => Authority::kept(folder)?,
-            None => Authority::new().map_err(|error| Error::new("CA", error))?,
+            None => Authority::new(OWN_CA).map_err(|error| Error::new("CA", error))?,
         };
         Ok(Self {
             ca,
@@ -98,7 +102,7 @@ impl Certificates {
         };
         let key = KeyPair::generate()?;
         let certificate = match kind {
-            Certificate::OtherCa => params.signed_by(&key, &Authority::new()?.issuer)?,
+            Certificate::OtherCa => params.signed_by(&key, &Authority::new(OTHER_CA)?.issuer)?,
             _ => params.signed_by(&key, &self.ca.issuer)?,
         };
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -116,10 +120,10 @@ impl ResolvesServerCert for Certificates {
 }
 
 impl Authority {
-    fn new() -> Result<Self, rcgen::Error> {
+    fn new(name: &str) -> Result<Self, rcgen::Error> {
         let key = KeyPair::generate()?;
-        let pem = ca_params()?.self_signed(&key)?.pem();
-        let issuer = Issuer::new(ca_params()?, key);
+        let pem = ca_params(name)?.self_signed(&key)?.pem();
+        let issuer = Issuer::new(ca_params(name)?, key);
         Ok(Self { issuer, pem })
     }
 
@@ -129,11 +133,11 @@ impl Authority {
         if let (Ok(pem), Ok(key)) = (fs::read_to_string(&pem_path), fs::read_to_string(&key_path)) {
             let key = KeyPair::from_pem(&key).map_err(|error| Error::new(&place, error))?;
             // The issuer's name and key identifier follow from the same parameters and key.
-            let params = ca_params().map_err(|error| Error::new(&place, error))?;
+            let params = ca_params(OWN_CA).map_err(|error| Error::new(&place, error))?;
             let issuer = Issuer::new(params, key);
             return Ok(Self { issuer, pem });
         }
-        let authority = Self::new().map_err(|error| Error::new(&place, error))?;
+        let authority = Self::new(OWN_CA).map_err(|error| Error::new(&place, error))?;
         fs::create_dir_all(folder)
             .and_then(|()| fs::write(&key_path, authority.issuer.key().serialize_pem()))
             .and_then(|()| fs::write(&pem_path, &authority.pem))
@@ -142,9 +146,9 @@ impl Authority {
     }
 }
 
-fn ca_params() -> Result<CertificateParams, rcgen::Error> {
+fn ca_params(name: &str) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::<String>::new())?;
-    params.distinguished_name = common_name("Azure emulator TEST ONLY CA");
+    params.distinguished_name = common_name(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2080, 1, 1));
