@@ -98,6 +98,14 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_readme_works() {
+        let readme = include_str!("../README.md");
+        let (_, rest) = readme.split_once("```json\n").unwrap();
+        let (example, _) = rest.split_once("```").unwrap();
+        Scenario::from_json(example).unwrap().check(None).unwrap();
+    }
+
+    #[test]
     fn an_unknown_fault_is_refused() {
         let text = r#"{"faults":[{"action":"explode"}]}"#;
         let error = Scenario::from_json(text).unwrap_err().to_string();

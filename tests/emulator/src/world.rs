@@ -3,6 +3,7 @@
 //! `build` reads every file and loads every key once, so a scenario that cannot work fails
 //! before anything listens. Answers about the state are given in `imds` and `vault`.
 
+mod build;
 mod contents;
 
 use std::{collections::HashSet, path::Path};
@@ -53,7 +54,7 @@ impl World {
         };
         // Secrets last: they may be wrapped by the key of another vault.
         for spec in &scenario.vaults {
-            let secrets = contents::secrets(scenario, spec, &world)?;
+            let secrets = build::secrets(scenario, spec, &world)?;
             if let Some(vault) = world.vault_mut(&spec.host) {
                 vault.secrets = secrets;
             }
@@ -111,7 +112,7 @@ impl LiveVault {
         let tenant = spec.tenant.as_ref().unwrap_or(&scenario.imds.tenant);
         Ok(Self {
             audience: spec.audience.clone().unwrap_or_else(default_audience),
-            keys: contents::keys(scenario, spec, keyring)?,
+            keys: build::keys(scenario, spec, keyring)?,
             secrets: Vec::new(),
             spec: spec.clone(),
             tenant: tenant.clone(),
