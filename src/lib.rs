@@ -5,6 +5,7 @@ pub mod config;
 pub mod deadline;
 pub mod edge;
 pub mod error;
+pub mod generator;
 pub mod key;
 pub mod secret;
 pub mod volume;
