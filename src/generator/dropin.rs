@@ -10,12 +10,14 @@ use std::time::Duration;
 use super::class::{Class, Network};
 use super::text::{Text, path_word};
 use super::unit_name;
+use crate::config::Entry;
 use crate::volume::{KeySpec, Options, Volume};
 
-/// The text for `volume`, and what could not be said in it.
-pub fn instance(volume: &Volume, file: &Path, line: usize) -> (String, Vec<String>) {
-    let mut unit = Text::new(file, line);
-    unit.section("Unit").set("SourcePath", &file.to_string_lossy());
+/// The text for `entry`, and what could not be said in it.
+pub fn instance(entry: &Entry) -> (String, Vec<String>) {
+    let volume = &entry.volume;
+    let mut unit = Text::new(&entry.file, entry.line);
+    unit.section("Unit").set("SourcePath", &entry.file.to_string_lossy());
     let mut draft = Draft { unit, writable: Vec::new(), problems: Vec::new() };
     draft.place(volume);
     draft.source(volume);
@@ -66,7 +68,7 @@ impl Draft {
             return;
         }
         let Some(device) = self.device_unit(&path) else { return };
-        if path.starts_with("/dev/disk/azure") {
+        if is_azure_link(&path) {
             self.why("Not BindsTo=: without Azure's udev rules this link never appears, and the");
             self.why("program finds the disk by its LUN. If it goes, the volume is closed.");
             self.add("After", &device);
@@ -82,8 +84,7 @@ impl Draft {
     fn parts(&mut self, volume: &Volume) {
         let options = &volume.options;
         if let Some(header) = &options.header {
-            self.why("The detached header; writable, because libcryptsetup goes on with a");
-            self.why("reencryption that was interrupted.");
+            self.why("The detached header.");
             self.need(header);
             if !is_device(header) {
                 self.writable.push(header.clone());
@@ -112,18 +113,15 @@ impl Draft {
     }
 
     fn finish(self) -> (String, Vec<String>) {
-        let Self { mut unit, writable, mut problems } = self;
-        if !writable.is_empty() {
+        let Self { mut unit, writable, problems } = self;
+        // "-": a missing file is reported by the program, in its own words. A path that cannot be
+        // written here has its problem already.
+        let words: Vec<_> = writable.iter().filter_map(|path| path_word("-", path)).collect();
+        if !words.is_empty() {
             unit.section("Service");
-        }
-        for path in writable {
-            // "-": a missing file is reported by the program, in its own words.
-            match path_word("-", &path) {
-                Some(word) => {
-                    unit.set("ReadWritePaths", &word);
-                }
-                None => problems.push(unspeakable(&path)),
-            }
+            unit.why("Data in a file; and in a header libcryptsetup goes on with a reencryption");
+            unit.why("that was interrupted.");
+            unit.set("ReadWritePaths", &words.join(" "));
         }
         (unit.finish(), problems)
     }
@@ -164,6 +162,11 @@ impl Draft {
 /// Whether systemd has a device unit for it rather than a mount below it.
 pub fn is_device(path: &Path) -> bool {
     path.starts_with("/dev") && path != Path::new("/dev")
+}
+
+/// Links of Azure's udev rules, which not every image has.
+pub fn is_azure_link(path: &Path) -> bool {
+    path.starts_with("/dev/disk/azure")
 }
 
 fn unspeakable(path: &Path) -> String {

@@ -5,11 +5,11 @@
 //! crypttab(5) has systemd's own generator, and ADE's list is opened by its agent.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use super::unit_file::UnitFile;
 use super::{class::Class, dropin, text::Text, unit_name};
+use crate::config::{Entry, Origin};
 use crate::volume::{Limit, Options, Volume};
 
 /// The target that groups all volumes.
@@ -17,17 +17,6 @@ pub const GROUP: &str = "bek-unlock.target";
 
 /// Where the template and the group are installed; only a hint for people, see `Content::Link`.
 const UNITS: &str = "/usr/lib/systemd/system";
-
-/// A volume and the place of its line.
-#[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
-    /// What is to be opened.
-    pub volume: &'a Volume,
-    /// The file, as the user knows it.
-    pub file: &'a Path,
-    /// Counted from 1.
-    pub line: usize,
-}
 
 /// What is to be written, and what is to be said.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -39,22 +28,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan for `sources`; `competitors` are the names that crypttab defines, too.
-    pub fn new(sources: &[Source<'_>], competitors: &BTreeSet<String>) -> Self {
+    /// The plan for `entries`; `competitors` are the names that crypttab defines, too.
+    pub fn new(entries: &[Entry], competitors: &BTreeSet<String>) -> Self {
         let mut plan = Self::default();
-        let mut seen = BTreeSet::new();
-        for source in sources {
-            let name = source.volume.name.as_str();
-            if !seen.insert(name) {
-                plan.notice(source, "this name has a line above; left out");
-                continue;
+        for entry in entries.iter().filter(|entry| entry.origin == Origin::Bektab) {
+            if competitors.contains(entry.volume.name.as_str()) {
+                plan.notice(entry, "/etc/crypttab opens this name, too: see bek-unlock adopt");
             }
-            if competitors.contains(name) {
-                plan.notice(source, "/etc/crypttab opens this name, too: see bek-unlock adopt");
-            }
-            match Names::of(source.volume) {
-                Some(names) => plan.volume(source, &names),
-                None => plan.notice(source, "the name is too long for a unit; open it by hand"),
+            match Names::of(&entry.volume) {
+                Some(names) => plan.volume(entry, &names),
+                None => plan.notice(entry, "the name is too long for a unit; open it by hand"),
             }
         }
         if plan.files.iter().any(|file| file.path.starts_with(format!("{GROUP}.wants"))) {
@@ -63,16 +46,16 @@ impl Plan {
         plan
     }
 
-    fn volume(&mut self, source: &Source<'_>, names: &Names) {
-        let options = &source.volume.options;
+    fn volume(&mut self, entry: &Entry, names: &Names) {
+        let options = &entry.volume.options;
         let directory = format!("{}.d", names.service);
-        let (text, problems) = dropin::instance(source.volume, source.file, source.line);
+        let (text, problems) = dropin::instance(entry);
         self.text(&directory, "50-bektab.conf", text);
         for problem in problems {
-            self.notice(source, &problem);
+            self.notice(entry, &problem);
         }
-        if stays_open(source.volume) {
-            let mut text = Text::new(source.file, source.line);
+        if stays_open(&entry.volume) {
+            let mut text = Text::new(&entry.file, entry.line);
             text.why("Opened by the initramfs, closed by systemd-shutdown: hides the template's");
             text.why("drop-in of this name, which would close it at umount.target.");
             self.text(&directory, "10-umount.conf", text.finish());
@@ -81,33 +64,35 @@ impl Plan {
         self.link(&format!("{}.requires", names.mapped), &names.service, TEMPLATE);
         if !options.noauto {
             let kind = if options.nofail { "wants" } else { "requires" };
-            let target = Class::of(source.volume).target();
+            let target = Class::of(&entry.volume).target();
             self.link(&format!("{target}.{kind}"), &names.service, TEMPLATE);
             self.link(&format!("{GROUP}.wants"), &names.service, TEMPLATE);
         }
-        self.waits(source, names);
+        self.waits(entry, names);
     }
 
     /// How long others wait for the mapped device, and this volume for its own.
-    fn waits(&mut self, source: &Source<'_>, names: &Names) {
-        let options = &source.volume.options;
-        let mut text = Text::new(source.file, source.line);
+    fn waits(&mut self, entry: &Entry, names: &Names) {
+        let options = &entry.volume.options;
+        let mut text = Text::new(&entry.file, entry.line);
         text.section("Unit");
-        if options.nofail || options.noauto {
-            text.why("Whoever waits for the device gives up after the unlock has.");
-            text.set("JobTimeoutSec", &seconds(mapped_wait(options)));
+        let optional = options.nofail || options.noauto;
+        let limit = if optional { mapped_wait(options) } else { Limit(None) };
+        text.why(if limit.0.is_some() {
+            "Whoever waits for the device gives up after the unlock has."
         } else {
-            text.why("The unlock has its own deadline; mounts must not give up before it.");
-            text.set("JobTimeoutSec", "infinity");
-        }
+            "The unlock has its own deadline; mounts must not give up before it."
+        });
+        text.set("JobTimeoutSec", &seconds(limit));
         self.text(&format!("{}.d", names.mapped), "40-bek-unlock.conf", text.finish());
 
-        let path = source.volume.device.udev_path();
-        let Some(device) = unit_name::device(&path).filter(|_| dropin::is_device(&path)) else {
+        let path = entry.volume.device.udev_path();
+        if !dropin::is_device(&path) || dropin::is_azure_link(&path) {
             return;
-        };
+        }
+        let Some(device) = unit_name::device(&path) else { return };
         let Some(limit) = own_device_wait(options) else { return };
-        let mut text = Text::new(source.file, source.line);
+        let mut text = Text::new(&entry.file, entry.line);
         text.section("Unit").set("JobRunningTimeoutSec", &seconds(limit));
         // Named after the volume: two of them may share a device, and systemd-cryptsetup-generator
         // writes here, too.
@@ -122,9 +107,9 @@ impl Plan {
         self.files.push(UnitFile::link(directory, name, &format!("{UNITS}/{target}")));
     }
 
-    fn notice(&mut self, source: &Source<'_>, text: &str) {
-        let (file, line) = (source.file.display(), source.line);
-        self.notices.push(format!("{file}:{line}: {}: {text}", source.volume.name));
+    fn notice(&mut self, entry: &Entry, text: &str) {
+        let (file, line) = (entry.file.display(), entry.line);
+        self.notices.push(format!("{file}:{line}: {}: {text}", entry.volume.name));
     }
 }
 
@@ -137,13 +122,10 @@ struct Names {
 }
 
 impl Names {
-    /// `None` when one of the file names below would be longer than 255 bytes.
     fn of(volume: &Volume) -> Option<Self> {
-        const LONGEST_SUFFIX: usize = ".requires".len();
         let service = unit_name::instance("bek-unlock", volume.name.as_str(), "service")?;
         let mapped = unit_name::device(&volume.name.mapped_path())?;
-        let fits = service.len().max(mapped.len()) + LONGEST_SUFFIX <= 255;
-        fits.then_some(Self { service, mapped })
+        Some(Self { service, mapped })
     }
 }
 

@@ -3,13 +3,15 @@
 //! The rules of systemd.unit(5), "String escaping for inclusion in unit names", byte by byte as
 //! systemd's unit_name_escape() and unit_name_from_path() have them: a name that differs in one
 //! byte is another unit, and a dependency on a unit that never exists says nothing. Refuses what
-//! systemd would refuse, and what it would hash (names over 255 bytes): nobody could read those.
+//! systemd would refuse, and names too long to be a file (systemd hashes those since version 250;
+//! nobody could read them).
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
-/// `UNIT_NAME_MAX`; also `NAME_MAX`, because each unit name becomes a file name.
-const LONGEST: usize = 255;
+/// What is left of `NAME_MAX` for a unit's name when a directory `NAME.requires` is to hold its
+/// dependencies; `UNIT_NAME_MAX` itself is 255.
+const LONGEST: usize = 255 - ".requires".len();
 
 /// Escapes `text` for use inside a unit name: `/` becomes `-`, and everything that is not a
 /// letter, digit, `:`, `_` or `.` becomes `\xNN`, a leading `.` too.
@@ -93,10 +95,11 @@ mod tests {
 
     #[test]
     fn what_systemd_refuses_or_hashes_is_refused() {
-        let long = format!("/dev/{}", "x".repeat(250));
+        let long = format!("/dev/{}", "x".repeat(237));
         for path in ["/", "dev/sda", "/dev/../etc/passwd", "", long.as_str()] {
             assert_eq!(device(Path::new(path)), None, "{path}");
         }
+        assert!(device(Path::new(&long[..long.len() - 1])).is_some());
         assert_eq!(instance("bek-unlock", &"#".repeat(127), "service"), None);
         assert!(instance("bek-unlock", &"n".repeat(127), "service").is_some());
     }
