@@ -7,5 +7,6 @@ pub mod edge;
 pub mod error;
 pub mod generator;
 pub mod key;
+pub mod message_id;
 pub mod secret;
 pub mod volume;
