@@ -77,17 +77,20 @@ impl Origin {
 pub fn load(root: &Path) -> Configuration {
     let mut all = Configuration::default();
     for origin in [Origin::Bektab, Origin::Crypttab, Origin::AzureCryptMount] {
-        match file::read(root, origin.path()) {
-            Ok(Some(content)) => {
-                let mut one = Configuration::parse(origin, origin.path(), &content);
-                all.entries.append(&mut one.entries);
-                all.problems.append(&mut one.problems);
-            }
-            Ok(None) => {}
-            Err(problem) => all.problems.push(problem),
-        }
+        let mut one = load_one(root, origin);
+        all.entries.append(&mut one.entries);
+        all.problems.append(&mut one.problems);
     }
     all
+}
+
+/// Reads one of them; the generator serves bektab alone, ADE's lines have their own.
+pub fn load_one(root: &Path, origin: Origin) -> Configuration {
+    match file::read(root, origin.path()) {
+        Ok(Some(content)) => Configuration::parse(origin, origin.path(), &content),
+        Ok(None) => Configuration::default(),
+        Err(problem) => Configuration { problems: vec![problem], ..Configuration::default() },
+    }
 }
 
 impl Configuration {

@@ -1,0 +1,84 @@
+//! bek-unlock-generator: makes systemd open the volumes of bektab(5) at boot.
+//!
+//! The second composition root, beside cli.rs. systemd runs it before it loads units, with the
+//! boot waiting (systemd.generator(7)): it reads below `root`, writes below its output directory
+//! and to the kernel's log, and does nothing else. No process, no kernel module, no network, no
+//! device is opened, and neither libcryptsetup nor TLS is linked. Only /etc is read: during a
+//! daemon-reload an automount of /var would wait for the very systemd that waits for us.
+
+pub mod class;
+pub mod dropin;
+pub mod kmsg;
+pub mod plan;
+pub mod text;
+pub mod unit_file;
+pub mod unit_name;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use self::plan::Plan;
+use crate::config::{self, Origin};
+
+/// The program: `bek-unlock-generator NORMAL-DIR [EARLY-DIR LATE-DIR]`.
+///
+/// Everything goes to the first directory, which is weaker than /etc and stronger than /usr
+/// (systemd.generator(7), "Output directories"). Exit status 0 also when lines are wrong: they are
+/// named in the kernel's log, and the others work. 1 when something could not be written; systemd
+/// logs that and boots on.
+pub fn main() -> ExitCode {
+    let kmsg = Path::new("/dev/kmsg");
+    let Some(directory) = std::env::args_os().nth(1).map(PathBuf::from) else {
+        kmsg::warn(kmsg, &["no output directory given; see systemd.generator(7)".to_owned()]);
+        return ExitCode::FAILURE;
+    };
+    let plan = plan(Path::new("/"));
+    let failures = write(&plan, &directory);
+    kmsg::warn(kmsg, &plan.notices);
+    kmsg::warn(kmsg, &failures);
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What the configuration below `root` asks for; nothing at all without a bektab.
+pub fn plan(root: &Path) -> Plan {
+    let bektab = config::load_one(root, Origin::Bektab);
+    if bektab.entries.is_empty() && bektab.problems.is_empty() {
+        return Plan::default();
+    }
+    let mut plan = Plan::new(&bektab.entries, &crypttab_names(root));
+    plan.notices.splice(0..0, bektab.problems.iter().map(ToString::to_string));
+    plan
+}
+
+/// Writes `plan` below `directory`; what failed comes back, the rest is there.
+pub fn write(plan: &Plan, directory: &Path) -> Vec<String> {
+    plan.files
+        .iter()
+        .filter_map(|file| {
+            let error = file.write(directory).err()?;
+            Some(format!("cannot write {}: {error}", directory.join(&file.path).display()))
+        })
+        .collect()
+}
+
+/// The first fields of /etc/crypttab, whoever wrote the lines and whether or not the rest parses:
+/// systemd-cryptsetup-generator makes a unit for each.
+fn crypttab_names(root: &Path) -> BTreeSet<String> {
+    const SIZE_MAX: u64 = 1 << 20;
+    let mut text = Vec::new();
+    let path = root.join("etc/crypttab");
+    // Opening a FIFO would wait for its writer.
+    if path.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        // What was read before an error is still worth a warning.
+        let _ = File::open(path).map(|file| file.take(SIZE_MAX).read_to_end(&mut text));
+    }
+    String::from_utf8_lossy(&text)
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|word| !word.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}

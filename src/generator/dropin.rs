@@ -1,0 +1,174 @@
+//! The drop-in of one instance of bek-unlock@.service: what only its line in bektab can say.
+//!
+//! Dependencies on what the volume is made of (device, header, files), its place in the boot, and
+//! limits that follow from `timeout=`. The same dependencies as systemd-cryptsetup-generator(8)
+//! writes, but for the differences listed in tests/generator/verify.sh.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::class::{Class, Network};
+use super::text::{Text, path_word};
+use super::unit_name;
+use crate::config::Entry;
+use crate::volume::{KeySpec, Options, Volume};
+
+/// The text for `entry`, and what could not be said in it.
+pub fn instance(entry: &Entry) -> (String, Vec<String>) {
+    let volume = &entry.volume;
+    let mut unit = Text::new(&entry.file, entry.line);
+    unit.section("Unit").set("SourcePath", &entry.file.to_string_lossy());
+    let mut draft = Draft { unit, writable: Vec::new(), problems: Vec::new() };
+    draft.place(volume);
+    draft.source(volume);
+    draft.parts(volume);
+    draft.start_limit(&volume.options);
+    draft.finish()
+}
+
+struct Draft {
+    unit: Text,
+    /// Paths the sandbox must leave writable.
+    writable: Vec<PathBuf>,
+    problems: Vec<String>,
+}
+
+impl Draft {
+    /// Before what, and after what, the volume is opened.
+    fn place(&mut self, volume: &Volume) {
+        let class = Class::of(volume);
+        if !volume.options.nofail {
+            self.add("Before", class.target());
+            self.add("Before", super::plan::GROUP);
+        }
+        if volume.options.netdev {
+            self.why("_netdev: as systemd has it, the device may need the network, too.");
+            self.add("After", "remote-fs-pre.target");
+            if class.network != Network::Never {
+                self.add("After", "network.target nss-lookup.target");
+            }
+        }
+        if class.network != Network::Never {
+            self.why("Started early, waited for inside the program: never ordered after it.");
+            self.add("Wants", "network-online.target");
+        }
+    }
+
+    /// The encrypted device, or the file that holds it.
+    fn source(&mut self, volume: &Volume) {
+        let path = volume.device.udev_path();
+        if !is_device(&path) {
+            self.why("A file: its mount, and the loop driver, which may be built in.");
+            self.mounts_for(&path);
+            self.add("Wants", "modprobe@loop.service");
+            self.add("After", "modprobe@loop.service");
+            if !volume.options.read_only {
+                self.writable.push(path);
+            }
+            return;
+        }
+        let Some(device) = self.device_unit(&path) else { return };
+        if is_azure_link(&path) {
+            self.why("Not BindsTo=: without Azure's udev rules this link never appears, and the");
+            self.why("program finds the disk by its LUN. If it goes, the volume is closed.");
+            self.add("After", &device);
+            self.add("StopPropagatedFrom", &device);
+        } else {
+            self.why("Not before the device is there, and closed when it goes.");
+            self.add("BindsTo", &device);
+            self.add("After", &device);
+        }
+    }
+
+    /// Everything else that has to be there first.
+    fn parts(&mut self, volume: &Volume) {
+        let options = &volume.options;
+        if let Some(header) = &options.header {
+            self.why("The detached header.");
+            self.need(header);
+            if !is_device(header) {
+                self.writable.push(header.clone());
+            }
+        }
+        if let KeySpec::Path(key) = &volume.key {
+            self.why("The key file.");
+            self.need(key);
+        }
+        if let Some(authorities) = &options.ca {
+            self.why("The authorities of ca=.");
+            self.need(authorities);
+        }
+    }
+
+    /// Five starts must fit into the interval, or retries would go on for ever.
+    fn start_limit(&mut self, options: &Options) {
+        const ALLOWED_BY_TEMPLATE: Duration = Duration::from_secs(150);
+        let Some(timeout) = options.timeout.0.filter(|timeout| *timeout > ALLOWED_BY_TEMPLATE)
+        else {
+            return;
+        };
+        self.why("Longer than the template's: room for 5 attempts of timeout= and RestartSec=30s.");
+        let seconds = timeout.as_secs().saturating_add(30).saturating_mul(8);
+        self.add("StartLimitIntervalSec", &seconds.to_string());
+    }
+
+    fn finish(self) -> (String, Vec<String>) {
+        let Self { mut unit, writable, problems } = self;
+        // "-": a missing file is reported by the program, in its own words. A path that cannot be
+        // written here has its problem already.
+        let words: Vec<_> = writable.iter().filter_map(|path| path_word("-", path)).collect();
+        if !words.is_empty() {
+            unit.section("Service");
+            unit.why("Data in a file; and in a header libcryptsetup goes on with a reencryption");
+            unit.why("that was interrupted.");
+            unit.set("ReadWritePaths", &words.join(" "));
+        }
+        (unit.finish(), problems)
+    }
+
+    fn need(&mut self, path: &Path) {
+        if !is_device(path) {
+            self.mounts_for(path);
+        } else if let Some(device) = self.device_unit(path) {
+            self.add("After", &device);
+            self.add("Requires", &device);
+        }
+    }
+
+    fn mounts_for(&mut self, path: &Path) {
+        match path_word("", path) {
+            Some(word) => self.add("RequiresMountsFor", &word),
+            None => self.problems.push(unspeakable(path)),
+        }
+    }
+
+    fn device_unit(&mut self, path: &Path) -> Option<String> {
+        let unit = unit_name::device(path);
+        if unit.is_none() {
+            self.problems.push(format!("{} has no device unit; not waited for", path.display()));
+        }
+        unit
+    }
+
+    fn add(&mut self, setting: &str, value: &str) {
+        self.unit.set(setting, value);
+    }
+
+    fn why(&mut self, reason: &str) {
+        self.unit.why(reason);
+    }
+}
+
+/// Whether systemd has a device unit for it rather than a mount below it.
+pub fn is_device(path: &Path) -> bool {
+    path.starts_with("/dev") && path != Path::new("/dev")
+}
+
+/// Links of Azure's udev rules, which not every image has.
+pub fn is_azure_link(path: &Path) -> bool {
+    path.starts_with("/dev/disk/azure")
+}
+
+fn unspeakable(path: &Path) -> String {
+    format!("{}: no unit file can hold this path; its mount is not waited for", path.display())
+}

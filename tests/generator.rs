@@ -1,0 +1,172 @@
+//! The generator's output, case by case.
+//!
+//! A case is a directory tests/generator/NN-name: `etc/` is the input, `run.expected/` everything
+//! the generator writes below its output directory, and `kmsg.expected` what it says, where it says
+//! something. To add one, make the directory with its `etc/`, run
+//!
+//!     BLESS=1 cargo test --test generator
+//!
+//! and read the difference before committing it.
+//!
+//! The library is run on the case as its root. The real binary, which reads /, is run in a user and
+//! mount namespace of its own where the case lies over /etc and a file over /dev/kmsg.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bek_unlock::generator;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_bek-unlock-generator");
+
+/// Path below the root of the tree to content; a link's content is `-> TARGET`.
+type Tree = BTreeMap<String, String>;
+
+#[test]
+fn cases_give_what_is_expected() {
+    for case in cases() {
+        let run = tempfile::tempdir().unwrap();
+        let plan = generator::plan(&case);
+        let failures = generator::write(&plan, run.path());
+        assert_eq!(failures, Vec::<String>::new(), "{}", case.display());
+        let notices: String = plan.notices.iter().map(|notice| format!("{notice}\n")).collect();
+        compare(&case, &tree(run.path()), &notices);
+    }
+}
+
+#[test]
+fn the_binary_writes_the_same() {
+    if !may_unshare() {
+        // Said, not hidden: the case above has run the same code on the same files.
+        println!("no user namespaces here: the binary was not run on the cases");
+        return;
+    }
+    for case in cases() {
+        let work = tempfile::tempdir().unwrap();
+        let [run, kmsg] = ["run", "kmsg"].map(|name| work.path().join(name));
+        fs::create_dir(&run).unwrap();
+        fs::write(&kmsg, "").unwrap();
+        // Copied: mounted from the sources, /etc could be written to.
+        let etc = work.path().join("etc");
+        fs::create_dir(&etc).unwrap();
+        for file in fs::read_dir(case.join("etc")).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), etc.join(file.file_name())).unwrap();
+        }
+        let script =
+            "mount --bind \"$1\" /etc && mount --bind \"$2\" /dev/kmsg && exec \"$3\" \"$4\"";
+        let status = namespace()
+            .args(["sh", "-c", script, "sh"])
+            .args([&etc, &kmsg, Path::new(BINARY), &run])
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(0), "{}", case.display());
+        let said = fs::read_to_string(&kmsg).unwrap();
+        let notices: String = said.lines().map(|line| format!("{}\n", message(line))).collect();
+        compare(&case, &tree(&run), &notices);
+    }
+}
+
+#[test]
+fn without_a_directory_it_fails() {
+    if may_unshare() {
+        let script = "mount --bind /dev/null /dev/kmsg && exec \"$1\"";
+        let status = namespace().args(["sh", "-c", script, "sh", BINARY]).status().unwrap();
+        assert_eq!(status.code(), Some(1));
+    }
+}
+
+/// At boot it must start before /usr/lib is complete and fast; and what is not linked cannot be
+/// called by mistake.
+#[test]
+fn it_links_neither_libcryptsetup_nor_libblkid_nor_tls() {
+    let output = Command::new("readelf").args(["--dynamic", "--wide", BINARY]).output().unwrap();
+    let dynamic = String::from_utf8(output.stdout).unwrap();
+    let needed: Vec<&str> = dynamic.lines().filter(|line| line.contains("(NEEDED)")).collect();
+    assert!(needed.iter().any(|line| line.contains("libc.so")), "{dynamic}");
+    for library in ["cryptsetup", "blkid", "ssl", "crypto", "devmapper"] {
+        assert!(!needed.iter().any(|line| line.contains(library)), "{needed:?}");
+    }
+    // Test builds are not stripped: mangled names hold the crate's name.
+    let binary = fs::read(BINARY).unwrap();
+    let holds = |word: &str| binary.windows(word.len()).any(|window| window == word.as_bytes());
+    assert!(holds("bek_unlock"), "this test would find nothing");
+    for word in ["rustls", "reqwest", "ring_core", "crypt_activate"] {
+        assert!(!holds(word), "the generator holds {word}");
+    }
+}
+
+fn cases() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/generator");
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut cases: Vec<_> = entries.filter(|path| path.join("etc").is_dir()).collect();
+    cases.sort();
+    assert!(cases.len() > 10, "cases are missing");
+    cases
+}
+
+fn compare(case: &Path, found: &Tree, notices: &str) {
+    let (run, kmsg) = (case.join("run.expected"), case.join("kmsg.expected"));
+    if std::env::var_os("BLESS").is_some() {
+        bless(&run, found);
+        let _ = fs::remove_file(&kmsg);
+        if !notices.is_empty() {
+            fs::write(&kmsg, notices).unwrap();
+        }
+    }
+    let expected = if run.is_dir() { tree(&run) } else { Tree::new() };
+    assert_eq!(show(found), show(&expected), "{}", case.display());
+    assert_eq!(notices, fs::read_to_string(kmsg).unwrap_or_default(), "{}", case.display());
+}
+
+fn bless(run: &Path, found: &Tree) {
+    let _ = fs::remove_dir_all(run);
+    for (path, content) in found {
+        let path = run.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        match content.strip_prefix("-> ") {
+            Some(target) => std::os::unix::fs::symlink(target, path).unwrap(),
+            None => fs::write(path, content).unwrap(),
+        }
+    }
+}
+
+fn tree(root: &Path) -> Tree {
+    let mut tree = Tree::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            if entry.file_type().unwrap().is_dir() {
+                directories.push(path);
+            } else if let Ok(target) = fs::read_link(&path) {
+                tree.insert(name, format!("-> {}", target.display()));
+            } else {
+                tree.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    tree
+}
+
+/// As text, because assert_eq! then shows which line differs.
+fn show(tree: &Tree) -> String {
+    tree.iter().map(|(path, content)| format!("=== {path}\n{content}\n")).collect()
+}
+
+/// What follows `<28>bek-unlock-generator[PID]: `.
+fn message(line: &str) -> &str {
+    line.split_once("]: ").map_or(line, |(_, message)| message)
+}
+
+fn namespace() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "--"]);
+    command
+}
+
+fn may_unshare() -> bool {
+    let script = "mount --bind /dev/null /dev/kmsg";
+    namespace().args(["sh", "-c", script]).output().is_ok_and(|output| output.status.success())
+}
