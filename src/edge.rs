@@ -2,7 +2,9 @@
 //!
 //! Each implements a trait that core declares, and maps what it meets to `error::Kind`.
 
+pub mod azure_slot;
 pub mod probe;
+pub mod sysfs;
 
 #[cfg(test)]
 mod image;
