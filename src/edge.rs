@@ -3,6 +3,7 @@
 //! Each implements a trait that core declares, and maps what it meets to `error::Kind`.
 
 pub mod azure_slot;
+pub mod block;
 pub mod probe;
 pub mod sysfs;
 
