@@ -4,6 +4,8 @@
 
 pub mod azure_slot;
 pub mod block;
+pub mod fat;
+pub mod file;
 pub mod probe;
 pub mod sysfs;
 
