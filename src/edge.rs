@@ -6,6 +6,9 @@ pub mod azure_slot;
 pub mod block;
 pub mod fat;
 pub mod file;
+pub mod key_disk;
+pub mod mount;
+pub mod mountinfo;
 pub mod probe;
 pub mod sysfs;
 
