@@ -11,6 +11,7 @@ pub mod mount;
 pub mod mountinfo;
 pub mod probe;
 pub mod sysfs;
+pub mod tags;
 
 #[cfg(test)]
 mod image;
