@@ -3,11 +3,20 @@
 //! Each implements a trait that core declares, and maps what it meets to `error::Kind`.
 
 pub mod askpass;
+pub mod azure_slot;
+pub mod block;
+pub mod fat;
+pub mod file;
+pub mod key_disk;
 pub mod luks;
 pub mod mapping;
+pub mod mount;
+pub mod mountinfo;
 pub mod probe;
 pub mod process;
 pub mod state;
+pub mod sysfs;
+pub mod tags;
 
 #[cfg(test)]
 mod image;
