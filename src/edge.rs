@@ -3,11 +3,13 @@
 //! Each implements a trait that core declares, and maps what it meets to `error::Kind`.
 
 pub mod askpass;
+pub mod azure_slot;
 pub mod luks;
 pub mod mapping;
 pub mod probe;
 pub mod process;
 pub mod state;
+pub mod sysfs;
 
 #[cfg(test)]
 mod image;
