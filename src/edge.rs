@@ -4,6 +4,7 @@
 
 pub mod askpass;
 pub mod azure_slot;
+pub mod block;
 pub mod luks;
 pub mod mapping;
 pub mod probe;

@@ -1,0 +1,403 @@
+//! Finds block devices by the names of bektab(5), with udev's links or without.
+//!
+//! A link that udev made is believed. Where there is none (an initramfs without udev, rules that
+//! are not installed) every device is looked at. Never goes by sdX: those letters change with each
+//! boot.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use crate::device::Devices;
+use crate::edge::azure_slot::{self, Target};
+use crate::edge::probe::{self, Partition, Superblock};
+use crate::edge::sysfs::{Node, Sysfs};
+use crate::error::Kind;
+use crate::slot::{AzureDisk, AzureLink, Slot};
+use crate::volume::DeviceSpec;
+
+/// The label of every key disk.
+pub const KEY_DISK_LABEL: &str = "BEK VOLUME";
+
+/// The block devices of this machine.
+#[derive(Clone, Debug)]
+pub struct BlockDevices {
+    sysfs: Sysfs,
+    dev: PathBuf,
+    is_device: fn(&Metadata) -> bool,
+}
+
+impl BlockDevices {
+    /// Those that /sys and /dev show.
+    pub fn new() -> Self {
+        Self {
+            sysfs: Sysfs::at(Path::new("/sys")),
+            dev: PathBuf::from("/dev"),
+            is_device: |metadata| metadata.file_type().is_block_device(),
+        }
+    }
+
+    /// The device or, for a path, the file that a link or the path itself leads to.
+    fn follow(&self, spec: &DeviceSpec) -> Option<PathBuf> {
+        let path = spec.udev_path();
+        let path = path.strip_prefix("/dev").map_or(path.clone(), |below| self.dev.join(below));
+        let path = fs::canonicalize(path).ok()?;
+        let metadata = fs::metadata(&path).ok()?;
+        let is_file = matches!(spec, DeviceSpec::Path(_)) && metadata.is_file();
+        (is_file || (self.is_device)(&metadata)).then_some(path)
+    }
+
+    /// The node in /dev; `None` when the kernel has the device and devtmpfs not (yet).
+    fn path(&self, node: &Node) -> Option<PathBuf> {
+        let path = self.dev.join(node.name.replace('!', "/"));
+        let metadata = fs::metadata(&path).ok()?;
+        (self.is_device)(&metadata).then_some(path)
+    }
+
+    /// Follows an Azure link that is not there, or that does not say which controller it means.
+    fn find_azure(&self, link: AzureLink) -> Found {
+        match azure_slot::resolve(&self.sysfs, link) {
+            Target::Ambiguous(nodes) => {
+                let names: Vec<_> = nodes.into_iter().map(|node| node.name).collect();
+                log::warn!("several disks have this LUN: {}; name the slot", names.join(", "));
+                Found::Ambiguous
+            }
+            Target::Missing => Found::Missing,
+            Target::Node(node) => self.path(&node).map_or(Found::Missing, Found::Device),
+        }
+    }
+
+    /// The device that carries the tag, found by reading every device.
+    fn find_tag(&self, spec: &DeviceSpec) -> Result<Option<PathBuf>, Kind> {
+        let mut reader = Reader::default();
+        let nodes = self.sysfs.nodes();
+        let mut found: Vec<&Node> = match spec {
+            DeviceSpec::Path(_) => Vec::new(),
+            DeviceSpec::Label(_) | DeviceSpec::Uuid(_) => nodes
+                .iter()
+                .filter(|node| {
+                    self.path(node)
+                        .and_then(|path| reader.read(probe::superblock(&path)))
+                        .flatten()
+                        .is_some_and(|superblock| names_superblock(spec, &superblock))
+                })
+                .collect(),
+            DeviceSpec::PartLabel(_) | DeviceSpec::PartUuid(_) => {
+                self.partitions_of(spec, &nodes, &mut reader)
+            }
+        };
+        // A multipath device and its paths carry the same tag: the upper one is meant.
+        let names: Vec<String> = found.iter().map(|node| node.name.clone()).collect();
+        found.retain(|node| !names.iter().any(|name| has_holder(node, name)));
+        let paths: Vec<PathBuf> = found.into_iter().filter_map(|node| self.path(node)).collect();
+        if let [first, second, ..] = paths.as_slice() {
+            // Copies of one disk in a repair VM. udev's link would pick one as blindly.
+            log::warn!("{} and {} both have {spec}", first.display(), second.display());
+        }
+        match paths.into_iter().next() {
+            Some(path) => Ok(Some(path)),
+            None => reader.refused(),
+        }
+    }
+
+    fn partitions_of<'a>(
+        &self,
+        spec: &DeviceSpec,
+        nodes: &'a [Node],
+        reader: &mut Reader,
+    ) -> Vec<&'a Node> {
+        let mut found = Vec::new();
+        for disk in nodes.iter().filter(|node| node.partition().is_none()) {
+            let table = self.path(disk).and_then(|path| reader.read(probe::partitions(&path)));
+            for partition in table.unwrap_or_default() {
+                if names_partition(spec, &partition) {
+                    found.extend(nodes.iter().filter(|node| {
+                        node.partition() == Some(partition.number)
+                            && node.disk() == Some(disk.directory.as_path())
+                    }));
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Default for BlockDevices {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Devices for BlockDevices {
+    fn find(&mut self, spec: &DeviceSpec) -> Result<Option<PathBuf>, Kind> {
+        let link = match spec {
+            DeviceSpec::Path(path) => AzureLink::parse(path),
+            _ => None,
+        };
+        // The link data/by-lun/N exists also where it is one disk's by chance.
+        if let Some(link @ AzureLink { disk: AzureDisk::Lun(_), .. }) = link {
+            match self.find_azure(link) {
+                Found::Ambiguous => return Ok(None),
+                Found::Device(path) => return Ok(Some(path)),
+                Found::Missing => {}
+            }
+        }
+        if let Some(path) = self.follow(spec) {
+            return Ok(Some(path));
+        }
+        match link.map(|link| self.find_azure(link)) {
+            Some(Found::Device(path)) => Ok(Some(path)),
+            Some(Found::Ambiguous | Found::Missing) => Ok(None),
+            None => self.find_tag(spec),
+        }
+    }
+
+    fn key_disks(&mut self) -> Result<Vec<PathBuf>, Kind> {
+        let mut reader = Reader::default();
+        let linked = self.follow(&DeviceSpec::Label(KEY_DISK_LABEL.to_owned()));
+        let nodes = self.sysfs.nodes();
+        let mut disks: Vec<PathBuf> = Vec::new();
+        for path in linked.into_iter().chain(nodes.iter().filter_map(|node| self.path(node))) {
+            let superblock = reader.read(probe::fat_superblock(&path)).flatten();
+            if superblock.is_some_and(|fat| is(fat.label, KEY_DISK_LABEL)) && !disks.contains(&path)
+            {
+                disks.push(path);
+            }
+        }
+        if disks.is_empty() {
+            reader.refused::<()>()?;
+        }
+        Ok(disks)
+    }
+
+    fn signature(&mut self, device: &Path) -> Result<Option<String>, Kind> {
+        probe::signature(device).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => refusal(&error),
+            _ => Kind::Internal {
+                call: "reading the opened device",
+                reason: format!("{}: {error}", device.display()),
+            },
+        })
+    }
+
+    fn slot(&mut self, device: &Path) -> Option<Slot> {
+        azure_slot::slot(&self.sysfs, &self.sysfs.node_of(device)?)
+    }
+}
+
+/// Where an Azure link led to.
+enum Found {
+    Ambiguous,
+    Device(PathBuf),
+    Missing,
+}
+
+/// Reads many devices; remembers whether the caller was not allowed to.
+#[derive(Default)]
+struct Reader(Option<io::Error>);
+
+impl Reader {
+    /// A device that cannot be read (gone again, no medium) is none of those looked for.
+    fn read<T>(&mut self, result: io::Result<T>) -> Option<T> {
+        result
+            .map_err(|error| {
+                log::debug!("{error}");
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    self.0 = Some(error);
+                }
+            })
+            .ok()
+    }
+
+    /// Nothing was found; if that is for lack of permission, it is an error.
+    fn refused<T>(self) -> Result<Option<T>, Kind> {
+        self.0.map_or(Ok(None), |error| Err(refusal(&error)))
+    }
+}
+
+fn refusal(error: &io::Error) -> Kind {
+    Kind::NotPermitted { action: "read block devices", reason: error.to_string() }
+}
+
+fn names_superblock(spec: &DeviceSpec, superblock: &Superblock) -> bool {
+    match spec {
+        DeviceSpec::Label(label) => is(superblock.label.as_deref(), label),
+        DeviceSpec::Uuid(uuid) => is(superblock.uuid.as_deref(), uuid),
+        _ => false,
+    }
+}
+
+fn names_partition(spec: &DeviceSpec, partition: &Partition) -> bool {
+    match spec {
+        DeviceSpec::PartLabel(label) => is(partition.label.as_deref(), label),
+        DeviceSpec::PartUuid(uuid) => is(partition.uuid.as_deref(), uuid),
+        _ => false,
+    }
+}
+
+/// Whether a value that was read is the one that was written, without regard to case. The empty
+/// one never is: it would match every device that has none.
+fn is(read: Option<impl AsRef<str>>, written: &str) -> bool {
+    !written.is_empty() && read.is_some_and(|read| read.as_ref().eq_ignore_ascii_case(written))
+}
+
+fn has_holder(node: &Node, name: &str) -> bool {
+    node.directory.join("holders").join(name).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::edge::image::Image;
+
+    const UUID: &str = "5f1e22aa-0c0a-4f3e-9a4e-2d1b8d7c6b5a";
+
+    /// The recorded machine `tree`, with files for its devices.
+    struct Machine {
+        dev: TempDir,
+        devices: BlockDevices,
+    }
+
+    fn machine(tree: &str, images: &[(&str, &Image)]) -> Machine {
+        let dev = TempDir::new().unwrap();
+        for (name, image) in images {
+            fs::copy(image, dev.path().join(name)).unwrap();
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sys").join(tree);
+        let devices = BlockDevices {
+            sysfs: Sysfs::at(&root),
+            dev: fs::canonicalize(dev.path()).unwrap(),
+            is_device: Metadata::is_file,
+        };
+        Machine { dev, devices }
+    }
+
+    impl Machine {
+        /// What `field` finds, as a name below /dev.
+        fn find(&mut self, field: &str) -> Option<String> {
+            let found = self.devices.find(&DeviceSpec::parse(field).unwrap()).unwrap();
+            found.map(|path| self.name(&path))
+        }
+
+        fn name(&self, path: &Path) -> String {
+            path.strip_prefix(&self.devices.dev).unwrap().display().to_string()
+        }
+
+        fn link(&self, link: &str, to: &str) {
+            let link = self.dev.path().join(link);
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            symlink(self.devices.dev.join(to), link).unwrap();
+        }
+    }
+
+    fn ext2(label: &str) -> Image {
+        Image::empty(2048).made_by("mke2fs", &["-q", "-F", "-L", label, "-U", UUID])
+    }
+
+    #[test]
+    fn tags_are_found_without_udev_and_without_case() {
+        let blank = Image::empty(64);
+        let mut machine = machine("gen2", &[("sdd", &blank), ("sde", &ext2("Data"))]);
+        assert_eq!(machine.find(&format!("UUID={}", UUID.to_uppercase())), Some("sde".into()));
+        assert_eq!(machine.find("LABEL=data"), Some("sde".into()));
+        assert_eq!(machine.find("LABEL=dat"), None);
+        assert_eq!(machine.find("UUID=00000000-0c0a-4f3e-9a4e-2d1b8d7c6b5a"), None);
+    }
+
+    #[test]
+    fn partitions_are_found_without_udev() {
+        let script =
+            format!("label: gpt\nsize=1MiB\n14: size=1MiB, name=\"Boot 1\", uuid={UUID}\n");
+        let disk = Image::empty(8 * 1024).partitioned(&script);
+        let part = Image::empty(64);
+        let images = [("sda", &disk), ("sda1", &part), ("sda14", &part)];
+        let mut machine = machine("gen2", &images);
+        assert_eq!(machine.find(&format!("PARTUUID={UUID}")), Some("sda14".into()));
+        assert_eq!(machine.find("PARTLABEL=\"boot 1\""), Some("sda14".into()));
+        assert_eq!(machine.find("PARTLABEL=boot"), None);
+    }
+
+    #[test]
+    fn a_link_is_believed() {
+        let mut machine = machine("gen2", &[("sdd", &ext2("")), ("sde", &ext2(""))]);
+        machine.link(&format!("disk/by-uuid/{UUID}"), "sde");
+        assert_eq!(machine.find(&format!("UUID={UUID}")), Some("sde".into()));
+    }
+
+    #[test]
+    fn a_dangling_link_is_not() {
+        let mut machine = machine("gen2", &[("sdd", &ext2(""))]);
+        machine.link(&format!("disk/by-uuid/{UUID}"), "sde");
+        assert_eq!(machine.find(&format!("UUID={UUID}")), Some("sdd".into()));
+    }
+
+    #[test]
+    fn azure_links_need_not_exist() {
+        let blank = Image::empty(64);
+        let mut machine = machine("gen1", &[("sdd", &blank), ("sdf1", &blank), ("sde", &blank)]);
+        assert_eq!(machine.find("/dev/disk/azure/scsi1/lun0"), Some("sdd".into()));
+        assert_eq!(machine.find("/dev/disk/azure/data/by-lun/5-part1"), Some("sdf1".into()));
+        assert_eq!(machine.find("/dev/disk/azure/scsi1/lun9"), None);
+        assert_eq!(machine.find("/dev/disk/azure/root"), None, "its node is not there");
+    }
+
+    #[test]
+    fn a_lun_link_that_two_disks_claim_is_not_believed() {
+        let blank = Image::empty(64);
+        let mut machine = machine("gen1", &[("sdd", &blank), ("sde", &blank)]);
+        machine.link("disk/azure/data/by-lun/0", "sde");
+        assert_eq!(machine.find("/dev/disk/azure/data/by-lun/0"), None);
+    }
+
+    #[test]
+    fn a_lun_link_is_believed_where_sysfs_knows_no_slots() {
+        let blank = Image::empty(64);
+        let mut machine = machine("no-such-tree", &[("vdb", &blank)]);
+        machine.link("disk/azure/data/by-lun/0", "vdb");
+        assert_eq!(machine.find("/dev/disk/azure/data/by-lun/0"), Some("vdb".into()));
+    }
+
+    #[test]
+    fn a_path_may_be_a_file_and_a_tag_may_not() {
+        let image = Image::empty(64);
+        let mut devices = BlockDevices::new();
+        let path = fs::canonicalize(&image).unwrap();
+        assert_eq!(devices.find(&DeviceSpec::Path(path.clone())), Ok(Some(path)));
+        assert_eq!(devices.find(&DeviceSpec::Path("/dev/null".into())), Ok(None));
+        assert_eq!(devices.find(&DeviceSpec::Path("/nonexistent".into())), Ok(None));
+    }
+
+    #[test]
+    fn every_key_disk_is_found_and_nothing_else() {
+        let (one, two) = (Image::key_disk(&[]), Image::key_disk(&[]));
+        let other = Image::fat(4096, &["-n", "EFI"]);
+        let images =
+            [("sdc1", &one), ("sdd", &two), ("sdb1", &other), ("sde", &ext2("BEK VOLUME"))];
+        let mut machine = machine("gen2", &images);
+        machine.link("disk/by-label/BEK\\x20VOLUME", "sdd");
+        let disks = machine.devices.key_disks().unwrap();
+        let names: Vec<_> = disks.iter().map(|disk| machine.name(disk)).collect();
+        assert_eq!(names, ["sdd", "sdc1"]);
+    }
+
+    #[test]
+    fn slots_come_from_sysfs() {
+        let mut machine = machine("gen2", &[]);
+        assert_eq!(machine.devices.slot(Path::new("/dev/sde")), Slot::new(1, 10));
+        assert_eq!(machine.devices.slot(Path::new("/dev/sda1")), None);
+    }
+
+    #[test]
+    fn a_refusal_counts_only_when_nothing_was_found() {
+        let mut reader = Reader::default();
+        assert_eq!(reader.read::<()>(Err(io::ErrorKind::NotFound.into())), None);
+        assert_eq!(Reader::default().refused::<()>(), Ok(None));
+        assert_eq!(reader.read::<()>(Err(io::ErrorKind::PermissionDenied.into())), None);
+        assert_eq!(reader.refused::<()>().unwrap_err().name(), "not-permitted");
+    }
+}
