@@ -5,6 +5,8 @@
 pub mod askpass;
 pub mod azure_slot;
 pub mod block;
+pub mod fat;
+pub mod file;
 pub mod luks;
 pub mod mapping;
 pub mod probe;

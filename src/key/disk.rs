@@ -25,6 +25,10 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// disk before the VM starts, so a file that is missing now will not appear.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// Picks from the names in a key disk's root directory, best first; sendable because the disk may
+/// be mounted on a thread of its own.
+pub type Choose<'a> = dyn FnMut(&[KeyFileName]) -> Vec<KeyFileName> + Send + 'a;
+
 /// The key disks of this machine.
 pub trait KeyDisks {
     /// Those that are attached now.
@@ -34,11 +38,7 @@ pub trait KeyDisks {
     ///
     /// The disk is mounted for this call only. Files over [`MAX_KEY_FILE`] are not read. Errors:
     /// [`Kind::KeyDiskUnreadable`] for the disk as a whole; a file's own problem is in its place.
-    fn read(
-        &mut self,
-        device: &Path,
-        choose: &mut dyn FnMut(&[KeyFileName]) -> Vec<KeyFileName>,
-    ) -> Result<Vec<FoundFile>, Kind>;
+    fn read(&mut self, device: &Path, choose: &mut Choose<'_>) -> Result<Vec<FoundFile>, Kind>;
 }
 
 /// A file that was picked, and its content.
@@ -210,11 +210,7 @@ mod tests {
             Ok(self.looks[0].iter().map(|(device, _)| PathBuf::from(device)).collect())
         }
 
-        fn read(
-            &mut self,
-            device: &Path,
-            choose: &mut dyn FnMut(&[KeyFileName]) -> Vec<KeyFileName>,
-        ) -> Result<Vec<FoundFile>, Kind> {
+        fn read(&mut self, device: &Path, choose: &mut Choose<'_>) -> Result<Vec<FoundFile>, Kind> {
             let disk = self.looks[0].iter().find(|(name, _)| Path::new(name) == device).unwrap();
             let Some(files) = &disk.1 else {
                 return Err(unreadable(disk.0));
@@ -354,11 +350,7 @@ mod tests {
             fn list(&mut self) -> Result<Vec<PathBuf>, Kind> {
                 Err(Kind::NotPermitted { action: "read block devices", reason: "EACCES".into() })
             }
-            fn read(
-                &mut self,
-                _: &Path,
-                _: &mut dyn FnMut(&[KeyFileName]) -> Vec<KeyFileName>,
-            ) -> Result<Vec<FoundFile>, Kind> {
+            fn read(&mut self, _: &Path, _: &mut Choose<'_>) -> Result<Vec<FoundFile>, Kind> {
                 unreachable!("nothing is listed")
             }
         }
