@@ -1,0 +1,82 @@
+//! Reads /proc/self/mountinfo (proc_pid_mountinfo(5)).
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use nix::sys::stat::makedev;
+
+/// Where the root of the vfat file system on the device with this number is mounted, the latest
+/// mount first: it is the one on top.
+pub fn mount_points(table: &str, device: u64) -> Vec<PathBuf> {
+    let mut points: Vec<_> = table.lines().filter_map(|line| mount_point(line, device)).collect();
+    points.reverse();
+    points
+}
+
+/// `36 35 8:33 / /mnt/azure_bek_disk ro,nosuid shared:1 - vfat /dev/sdc1 ro,umask=0077`
+fn mount_point(line: &str, device: u64) -> Option<PathBuf> {
+    let (mount, file_system) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ').skip(2);
+    let (major, minor) = fields.next()?.split_once(':')?;
+    let is_device = makedev(major.parse().ok()?, minor.parse().ok()?) == device;
+    let is_whole = fields.next()? == "/";
+    let path = fields.next()?;
+    let is_vfat = file_system.split(' ').next()? == "vfat";
+    (is_device && is_whole && is_vfat).then(|| PathBuf::from(unescape(path)))
+}
+
+/// Undoes the kernel's `mangle`: blank, tab, newline and backslash are `\ooo`.
+fn unescape(text: &str) -> OsString {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) if *first == b'\\' => {
+                bytes.push(byte);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    OsString::from_vec(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+36 22 8:33 / /mnt/azure_bek_disk rw,relatime shared:9 master:2 - vfat /dev/sdc1 rw,fmask=0022
+37 22 8:33 /sub /srv/bind rw - vfat /dev/sdc1 rw
+38 22 8:34 / /mnt/ext rw - ext4 /dev/sdc2 rw
+39 22 8:33 / /media/BEK\\040VOLUME ro - vfat /dev/sdc1 ro
+garbage
+40 22 8 / /x - vfat
+";
+
+    #[test]
+    fn mounts_of_the_device_are_found_the_latest_first() {
+        let expected = ["/media/BEK VOLUME", "/mnt/azure_bek_disk"].map(PathBuf::from);
+        assert_eq!(mount_points(TABLE, makedev(8, 33)), expected);
+    }
+
+    #[test]
+    fn other_devices_and_file_systems_are_not() {
+        assert_eq!(mount_points(TABLE, makedev(8, 34)), [] as [PathBuf; 0]);
+        assert_eq!(mount_points(TABLE, makedev(8, 3)), [] as [PathBuf; 0]);
+        assert_eq!(mount_points("", makedev(8, 33)), [] as [PathBuf; 0]);
+    }
+
+    #[test]
+    fn escapes_are_undone_and_nothing_else() {
+        assert_eq!(unescape("a\\040b\\134c"), "a b\\c");
+        assert_eq!(unescape("a\\04"), "a\\04");
+        assert_eq!(unescape("\\999\u{e9}"), "\\999\u{e9}");
+    }
+}
