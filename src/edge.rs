@@ -16,6 +16,7 @@ pub mod probe;
 pub mod process;
 pub mod state;
 pub mod sysfs;
+pub mod tags;
 
 #[cfg(test)]
 mod image;

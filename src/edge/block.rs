@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use crate::device::Devices;
 use crate::edge::azure_slot::{self, Target};
-use crate::edge::probe::{self, Partition, Superblock};
+use crate::edge::probe;
 use crate::edge::sysfs::{Node, Sysfs};
+use crate::edge::tags::{self, Reader};
 use crate::error::Kind;
 use crate::slot::{AzureDisk, AzureLink, Slot};
 use crate::volume::DeviceSpec;
@@ -67,60 +68,6 @@ impl BlockDevices {
             Target::Node(node) => self.path(&node).map_or(Found::Missing, Found::Device),
         }
     }
-
-    /// The device that carries the tag, found by reading every device.
-    fn find_tag(&self, spec: &DeviceSpec) -> Result<Option<PathBuf>, Kind> {
-        let mut reader = Reader::default();
-        let nodes = self.sysfs.nodes();
-        let mut found: Vec<&Node> = match spec {
-            DeviceSpec::Path(_) => Vec::new(),
-            DeviceSpec::Label(_) | DeviceSpec::Uuid(_) => nodes
-                .iter()
-                .filter(|node| {
-                    self.path(node)
-                        .and_then(|path| reader.read(probe::superblock(&path)))
-                        .flatten()
-                        .is_some_and(|superblock| names_superblock(spec, &superblock))
-                })
-                .collect(),
-            DeviceSpec::PartLabel(_) | DeviceSpec::PartUuid(_) => {
-                self.partitions_of(spec, &nodes, &mut reader)
-            }
-        };
-        // A multipath device and its paths carry the same tag: the upper one is meant.
-        let names: Vec<String> = found.iter().map(|node| node.name.clone()).collect();
-        found.retain(|node| !names.iter().any(|name| has_holder(node, name)));
-        let paths: Vec<PathBuf> = found.into_iter().filter_map(|node| self.path(node)).collect();
-        if let [first, second, ..] = paths.as_slice() {
-            // Copies of one disk in a repair VM. udev's link would pick one as blindly.
-            log::warn!("{} and {} both have {spec}", first.display(), second.display());
-        }
-        match paths.into_iter().next() {
-            Some(path) => Ok(Some(path)),
-            None => reader.refused(),
-        }
-    }
-
-    fn partitions_of<'a>(
-        &self,
-        spec: &DeviceSpec,
-        nodes: &'a [Node],
-        reader: &mut Reader,
-    ) -> Vec<&'a Node> {
-        let mut found = Vec::new();
-        for disk in nodes.iter().filter(|node| node.partition().is_none()) {
-            let table = self.path(disk).and_then(|path| reader.read(probe::partitions(&path)));
-            for partition in table.unwrap_or_default() {
-                if names_partition(spec, &partition) {
-                    found.extend(nodes.iter().filter(|node| {
-                        node.partition() == Some(partition.number)
-                            && node.disk() == Some(disk.directory.as_path())
-                    }));
-                }
-            }
-        }
-        found
-    }
 }
 
 impl Default for BlockDevices {
@@ -149,7 +96,12 @@ impl Devices for BlockDevices {
         match link.map(|link| self.find_azure(link)) {
             Some(Found::Device(path)) => Ok(Some(path)),
             Some(Found::Ambiguous | Found::Missing) => Ok(None),
-            None => self.find_tag(spec),
+            None => {
+                let mut reader = Reader::default();
+                let found =
+                    tags::find(&self.sysfs.nodes(), |node| self.path(node), spec, &mut reader);
+                if found.is_some() { Ok(found) } else { reader.refused() }
+            }
         }
     }
 
@@ -160,7 +112,8 @@ impl Devices for BlockDevices {
         let mut disks: Vec<PathBuf> = Vec::new();
         for path in linked.into_iter().chain(nodes.iter().filter_map(|node| self.path(node))) {
             let superblock = reader.read(probe::fat_superblock(&path)).flatten();
-            if superblock.is_some_and(|fat| is(fat.label, KEY_DISK_LABEL)) && !disks.contains(&path)
+            if superblock.is_some_and(|fat| tags::is(fat.label, KEY_DISK_LABEL))
+                && !disks.contains(&path)
             {
                 disks.push(path);
             }
@@ -173,7 +126,7 @@ impl Devices for BlockDevices {
 
     fn signature(&mut self, device: &Path) -> Result<Option<String>, Kind> {
         probe::signature(device).map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => refusal(&error),
+            io::ErrorKind::PermissionDenied => tags::refusal(&error),
             _ => Kind::Internal {
                 call: "reading the opened device",
                 reason: format!("{}: {error}", device.display()),
@@ -191,59 +144,6 @@ enum Found {
     Ambiguous,
     Device(PathBuf),
     Missing,
-}
-
-/// Reads many devices; remembers whether the caller was not allowed to.
-#[derive(Default)]
-struct Reader(Option<io::Error>);
-
-impl Reader {
-    /// A device that cannot be read (gone again, no medium) is none of those looked for.
-    fn read<T>(&mut self, result: io::Result<T>) -> Option<T> {
-        result
-            .map_err(|error| {
-                log::debug!("{error}");
-                if error.kind() == io::ErrorKind::PermissionDenied {
-                    self.0 = Some(error);
-                }
-            })
-            .ok()
-    }
-
-    /// Nothing was found; if that is for lack of permission, it is an error.
-    fn refused<T>(self) -> Result<Option<T>, Kind> {
-        self.0.map_or(Ok(None), |error| Err(refusal(&error)))
-    }
-}
-
-fn refusal(error: &io::Error) -> Kind {
-    Kind::NotPermitted { action: "read block devices", reason: error.to_string() }
-}
-
-fn names_superblock(spec: &DeviceSpec, superblock: &Superblock) -> bool {
-    match spec {
-        DeviceSpec::Label(label) => is(superblock.label.as_deref(), label),
-        DeviceSpec::Uuid(uuid) => is(superblock.uuid.as_deref(), uuid),
-        _ => false,
-    }
-}
-
-fn names_partition(spec: &DeviceSpec, partition: &Partition) -> bool {
-    match spec {
-        DeviceSpec::PartLabel(label) => is(partition.label.as_deref(), label),
-        DeviceSpec::PartUuid(uuid) => is(partition.uuid.as_deref(), uuid),
-        _ => false,
-    }
-}
-
-/// Whether a value that was read is the one that was written, without regard to case. The empty
-/// one never is: it would match every device that has none.
-fn is(read: Option<impl AsRef<str>>, written: &str) -> bool {
-    !written.is_empty() && read.is_some_and(|read| read.as_ref().eq_ignore_ascii_case(written))
-}
-
-fn has_holder(node: &Node, name: &str) -> bool {
-    node.directory.join("holders").join(name).exists()
 }
 
 #[cfg(test)]
@@ -390,14 +290,5 @@ mod tests {
         let mut machine = machine("gen2", &[]);
         assert_eq!(machine.devices.slot(Path::new("/dev/sde")), Slot::new(1, 10));
         assert_eq!(machine.devices.slot(Path::new("/dev/sda1")), None);
-    }
-
-    #[test]
-    fn a_refusal_counts_only_when_nothing_was_found() {
-        let mut reader = Reader::default();
-        assert_eq!(reader.read::<()>(Err(io::ErrorKind::NotFound.into())), None);
-        assert_eq!(Reader::default().refused::<()>(), Ok(None));
-        assert_eq!(reader.read::<()>(Err(io::ErrorKind::PermissionDenied.into())), None);
-        assert_eq!(reader.refused::<()>().unwrap_err().name(), "not-permitted");
     }
 }

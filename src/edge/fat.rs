@@ -15,7 +15,8 @@ use fatfs::{Dir, FileSystem, FsOptions};
 
 use crate::edge::file::MAX_ENTRIES;
 use crate::error::FileProblem;
-use crate::key::disk::{Choose, FoundFile, MAX_KEY_FILE};
+use crate::key::candidates::Wanted;
+use crate::key::disk::{FoundFile, MAX_KEY_FILE};
 use crate::secret::Secret;
 use crate::volume::KeyFileName;
 
@@ -23,15 +24,15 @@ use crate::volume::KeyFileName;
 /// them a few bytes long; a cluster chain that is a ring would take all there are.
 const MAX_READS: u32 = 200_000;
 
-/// Reads the files that `choose` picks from the root directory of the FAT file system on `device`.
+/// Reads the candidates in the root directory of the FAT file system on `device`, best first.
 ///
 /// Errors: what the system says, or that this is no FAT or a damaged one.
-pub fn read(device: &Path, choose: &mut Choose<'_>) -> io::Result<Vec<FoundFile>> {
+pub fn read(device: &Path, wanted: &Wanted) -> io::Result<Vec<FoundFile>> {
     let disk = ReadOnly { file: File::open(device)?, reads_left: MAX_READS };
     catch_unwind(AssertUnwindSafe(|| {
         let fs = FileSystem::new(disk, FsOptions::new())?;
         let root = fs.root_dir();
-        let names = choose(&listing(&root)?);
+        let names = wanted.choose(&listing(&root)?);
         Ok(names
             .into_iter()
             .map(|name| FoundFile { content: content(&root, &name), name })
@@ -115,30 +116,26 @@ mod tests {
 
     const LONG: &str = "LinuxPassPhraseFileName_1_0";
 
-    /// The content of every file on the image, by name.
-    fn all(image: &Image) -> io::Result<Vec<(String, Result<Vec<u8>, FileProblem>)>> {
-        let files = read(&image.path, &mut |listing| listing.to_vec())?;
-        Ok(files
-            .into_iter()
-            .map(|file| {
-                let content = file.content.map(|secret| secret.expose().to_vec());
-                (file.name.to_string(), content)
-            })
-            .collect())
+    /// What became of each file, in the order of candidates.
+    fn all(image: &Image) -> io::Result<Vec<Result<Vec<u8>, FileProblem>>> {
+        let files = read(&image.path, &Wanted::default())?;
+        let bytes = |file: FoundFile| file.content.map(|secret| secret.expose().to_vec());
+        Ok(files.into_iter().map(bytes).collect())
     }
 
     #[test]
     fn long_names_and_bytes_come_as_they_are() {
         let key = vec![0xa5; 70_000];
-        let files: [(&str, &[u8]); 3] =
-            [(LONG, &key[..65_536]), ("empty", b""), ("too-large", &key[..65_537])];
-        let image = Image::key_disk(&files);
-        let expected = vec![
-            (LONG.to_owned(), Ok(key[..65_536].to_vec())),
-            ("empty".to_owned(), Ok(Vec::new())),
-            ("too-large".to_owned(), Err(FileProblem::TooLarge)),
-        ];
+        let image = Image::key_disk(&[
+            (LONG, &key[..65_536]),
+            ("LinuxPassPhraseFileName_1_1", b""),
+            ("LinuxPassPhraseFileName_1_2", &key[..65_537]),
+            ("settings_00.json", b"{}"),
+        ]);
+        let expected = [Ok(key[..65_536].to_vec()), Ok(Vec::new()), Err(FileProblem::TooLarge)];
         assert_eq!(all(&image).unwrap(), expected);
+        let files = read(&image.path, &Wanted::default()).unwrap();
+        assert_eq!(files[0].name.as_str(), LONG);
     }
 
     #[test]
@@ -146,21 +143,8 @@ mod tests {
         for (kib, width) in [(2048, "12"), (16 * 1024, "16"), (48 * 1024, "32")] {
             let arguments = ["-F", width, "-s", "1"];
             let image = Image::fat(kib, &arguments).with_files(&[(LONG, b"key")]);
-            assert_eq!(all(&image).unwrap(), [(LONG.to_owned(), Ok(b"key".to_vec()))], "{width}");
+            assert_eq!(all(&image).unwrap(), [Ok(b"key".to_vec())], "{width}");
         }
-    }
-
-    #[test]
-    fn only_what_was_chosen_is_read() {
-        let image = Image::key_disk(&[(LONG, b"key"), ("settings_00.json", b"{}")]);
-        let mut listed = Vec::new();
-        let files = read(&image.path, &mut |listing| {
-            listed = listing.iter().map(KeyFileName::to_string).collect();
-            vec![KeyFileName::parse("gone").unwrap()]
-        })
-        .unwrap();
-        assert_eq!(listed, [LONG, "settings_00.json"]);
-        assert_eq!(files[0].content.as_ref().unwrap_err(), &FileProblem::Missing);
     }
 
     #[test]
@@ -207,7 +191,7 @@ mod tests {
         bytes[fat + 12..fat + 16].copy_from_slice(&0x0fff_ffffu32.to_le_bytes());
         std::fs::write(&image.path, &bytes).unwrap();
         let problem = FileProblem::Unreadable("its cluster chain ends early".to_owned());
-        assert_eq!(all(&image).unwrap(), [(LONG.to_owned(), Err(problem))]);
+        assert_eq!(all(&image).unwrap(), [Err(problem)]);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::edge::block::BlockDevices;
 use crate::edge::mount::{self, Problem};
 use crate::edge::{fat, file};
 use crate::error::Kind;
-use crate::key::candidates;
-use crate::key::disk::{Choose, FoundFile, KeyDisks};
+use crate::key::candidates::{self, Wanted};
+use crate::key::disk::{FoundFile, KeyDisks};
 use crate::volume::KeyFileName;
 
 /// Where ADE's extension notes the key file's name, when somebody gave it another than the usual.
@@ -33,11 +33,11 @@ impl KeyDisks for AttachedKeyDisks {
         self.devices.key_disks()
     }
 
-    fn read(&mut self, device: &Path, choose: &mut Choose<'_>) -> Result<Vec<FoundFile>, Kind> {
+    fn read(&mut self, device: &Path, wanted: &Wanted) -> Result<Vec<FoundFile>, Kind> {
         let unreadable =
             |reason: String| Kind::KeyDiskUnreadable { device: device.to_owned(), reason };
         let read = mount::mounted(device, |path, directory| {
-            let names = choose(&file::listing(path)?);
+            let names = wanted.choose(&file::listing(path)?);
             let read = |name| FoundFile { content: file::read_in(directory, &name), name };
             Ok(names.into_iter().map(read).collect())
         });
@@ -55,7 +55,7 @@ impl KeyDisks for AttachedKeyDisks {
                         device.display()
                     );
                 }
-                fat::read(device, choose)
+                fat::read(device, wanted)
                     .map_err(|user| unreadable(format!("{call}: {error}; in user space: {user}")))
             }
         }
@@ -68,7 +68,7 @@ mod tests {
     use crate::edge::image::Image;
 
     fn read(device: &Path) -> Result<Vec<FoundFile>, Kind> {
-        AttachedKeyDisks::default().read(device, &mut |listing| listing.to_vec())
+        AttachedKeyDisks::default().read(device, &Wanted::default())
     }
 
     /// mount(2) takes no image file and no user but root: both ways lead to user space.

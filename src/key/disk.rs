@@ -25,20 +25,16 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// disk before the VM starts, so a file that is missing now will not appear.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Picks from the names in a key disk's root directory, best first; sendable because the disk may
-/// be mounted on a thread of its own.
-pub type Choose<'a> = dyn FnMut(&[KeyFileName]) -> Vec<KeyFileName> + Send + 'a;
-
 /// The key disks of this machine.
 pub trait KeyDisks {
     /// Those that are attached now.
     fn list(&mut self) -> Result<Vec<PathBuf>, Kind>;
 
-    /// Reads the files that `choose` picks from the names in the root directory, in that order.
+    /// Reads the candidates ([`Wanted::choose`]) in the root directory, best first.
     ///
     /// The disk is mounted for this call only. Files over [`MAX_KEY_FILE`] are not read. Errors:
     /// [`Kind::KeyDiskUnreadable`] for the disk as a whole; a file's own problem is in its place.
-    fn read(&mut self, device: &Path, choose: &mut Choose<'_>) -> Result<Vec<FoundFile>, Kind>;
+    fn read(&mut self, device: &Path, wanted: &Wanted) -> Result<Vec<FoundFile>, Kind>;
 }
 
 /// A file that was picked, and its content.
@@ -68,9 +64,8 @@ impl<D: KeyDisks> KeyDisk<D> {
         let mut look = Look::default();
         for device in self.disks.list()? {
             log::debug!("key disk {}", device.display());
-            let wanted = &self.wanted;
-            match self.disks.read(&device, &mut |listing| wanted.choose(listing)) {
-                Ok(files) => look.add(&device, files, wanted),
+            match self.disks.read(&device, &self.wanted) {
+                Ok(files) => look.add(&device, files, &self.wanted),
                 Err(kind) => look.fail(kind),
             }
         }
@@ -188,8 +183,25 @@ mod tests {
     use crate::deadline::{Clock, VirtualClock};
     use crate::slot::Slot;
 
-    /// A disk: its device and its files, or that it cannot be read.
-    type Disk = (&'static str, Option<Vec<(&'static str, Result<&'static [u8], FileProblem>)>>);
+    struct Disk {
+        device: &'static str,
+        /// `None`: the disk cannot be read.
+        files: Option<Vec<Entry>>,
+    }
+
+    struct Entry {
+        name: &'static str,
+        content: Result<&'static [u8], FileProblem>,
+    }
+
+    fn disk(device: &'static str, files: &[(&'static str, &'static [u8])]) -> Disk {
+        let files = files.iter().map(|(name, bytes)| Entry { name, content: Ok(bytes) }).collect();
+        Disk { device, files: Some(files) }
+    }
+
+    fn broken(device: &'static str) -> Disk {
+        Disk { device, files: None }
+    }
 
     /// What each look finds; the last one stays.
     struct Fake {
@@ -207,22 +219,22 @@ mod tests {
             if self.looked > 1 && self.looks.len() > 1 {
                 self.looks.pop_front();
             }
-            Ok(self.looks[0].iter().map(|(device, _)| PathBuf::from(device)).collect())
+            Ok(self.looks[0].iter().map(|disk| PathBuf::from(disk.device)).collect())
         }
 
-        fn read(&mut self, device: &Path, choose: &mut Choose<'_>) -> Result<Vec<FoundFile>, Kind> {
-            let disk = self.looks[0].iter().find(|(name, _)| Path::new(name) == device).unwrap();
-            let Some(files) = &disk.1 else {
-                return Err(unreadable(disk.0));
+        fn read(&mut self, device: &Path, wanted: &Wanted) -> Result<Vec<FoundFile>, Kind> {
+            let disk = self.looks[0].iter().find(|disk| Path::new(disk.device) == device).unwrap();
+            let Some(files) = &disk.files else {
+                return Err(unreadable(disk.device));
             };
             let listing: Vec<_> =
-                files.iter().map(|(name, _)| KeyFileName::parse(name).unwrap()).collect();
+                files.iter().map(|entry| KeyFileName::parse(entry.name).unwrap()).collect();
             let content = |name: &KeyFileName| {
-                let (_, content) = files.iter().find(|(file, _)| *file == name.as_str()).unwrap();
-                content.clone().map(|bytes| Secret::new(bytes.to_vec()))
+                let entry = files.iter().find(|entry| entry.name == name.as_str()).unwrap();
+                entry.content.clone().map(|bytes| Secret::new(bytes.to_vec()))
             };
             let read = |name| FoundFile { content: content(&name), name };
-            Ok(choose(&listing).into_iter().map(read).collect())
+            Ok(wanted.choose(&listing).into_iter().map(read).collect())
         }
     }
 
@@ -250,14 +262,11 @@ mod tests {
     fn keys_come_best_first_over_all_disks_each_once() {
         let clock = VirtualClock::default();
         let mut fake = fake([vec![
-            (
+            disk(
                 "/dev/sdc1",
-                Some(vec![
-                    ("LinuxPassPhraseFileName", Ok(b"os\n")),
-                    ("LinuxPassPhraseFileName_2_0", Ok(b"data")),
-                ]),
+                &[("LinuxPassPhraseFileName", b"os\n"), ("LinuxPassPhraseFileName_2_0", b"data")],
             ),
-            ("/dev/sdd1", Some(vec![("LinuxPassPhraseFileName_1_0", Ok(b"data"))])),
+            disk("/dev/sdd1", &[("LinuxPassPhraseFileName_1_0", b"data")]),
         ]]);
         assert_eq!(
             keys(&mut fake, &clock),
@@ -271,36 +280,33 @@ mod tests {
 
     #[test]
     fn a_disk_that_comes_late_is_waited_for() {
-        let clock = VirtualClock::default();
-        let disk = vec![("/dev/sdc1", Some(vec![("LinuxPassPhraseFileName", Ok(&b"k"[..]))]))];
-        let mut fake = fake([vec![], vec![], disk]);
-        assert_eq!(keys(&mut fake, &clock).unwrap().len(), 1);
+        let late = disk("/dev/sdc1", &[("LinuxPassPhraseFileName", b"k")]);
+        let mut fake = fake([vec![], vec![], vec![late]]);
+        assert_eq!(keys(&mut fake, &VirtualClock::default()).unwrap().len(), 1);
         assert_eq!(fake.looked, 3);
     }
 
     #[test]
     fn no_disk_ends_at_the_deadline_and_says_how_long() {
-        let clock = VirtualClock::default();
         let mut fake = fake([vec![]]);
         let waited = Duration::from_secs(10);
-        assert_eq!(keys(&mut fake, &clock), Err(Kind::KeyDiskMissing { waited }));
+        let missing = Kind::KeyDiskMissing { waited };
+        assert_eq!(keys(&mut fake, &VirtualClock::default()), Err(missing));
         assert_eq!(fake.looked, 51);
     }
 
     #[test]
     fn an_empty_file_is_a_missing_one_and_says_so() {
-        let clock = VirtualClock::default();
-        let files = vec![("LinuxPassPhraseFileName_1_0", Ok(&b""[..]))];
-        let mut fake = fake([vec![("/dev/sdc1", Some(files))]]);
-        let name = Some("LinuxPassPhraseFileName_1_0");
-        let kind = unusable("key disk /dev/sdc1", name, FileProblem::Empty);
-        assert_eq!(keys(&mut fake, &clock), Err(kind));
+        let name = "LinuxPassPhraseFileName_1_0";
+        let mut fake = fake([vec![disk("/dev/sdc1", &[(name, b"")])]]);
+        let kind = unusable("key disk /dev/sdc1", Some(name), FileProblem::Empty);
+        assert_eq!(keys(&mut fake, &VirtualClock::default()), Err(kind));
     }
 
     #[test]
     fn a_useless_disk_is_given_up_soon() {
         let clock = VirtualClock::default();
-        let mut fake = fake([vec![("/dev/sdc1", Some(vec![("README.txt", Ok(&b"x"[..]))]))]]);
+        let mut fake = fake([vec![disk("/dev/sdc1", &[("README.txt", b"x")])]]);
         let kind = unusable("key disk /dev/sdc1", None, FileProblem::Missing);
         assert_eq!(keys(&mut fake, &clock), Err(kind));
         assert_eq!(clock.now(), SETTLE);
@@ -308,36 +314,30 @@ mod tests {
 
     #[test]
     fn a_second_disk_may_follow_a_useless_one() {
-        let clock = VirtualClock::default();
-        let good = ("/dev/sdd1", Some(vec![("LinuxPassPhraseFileName", Ok(&b"k"[..]))]));
-        let mut fake = fake([vec![("/dev/sdc1", None)], vec![("/dev/sdc1", None), good]]);
-        assert_eq!(keys(&mut fake, &clock).unwrap().len(), 1);
+        let good = disk("/dev/sdd1", &[("LinuxPassPhraseFileName", b"k")]);
+        let mut fake = fake([vec![broken("/dev/sdc1")], vec![broken("/dev/sdc1"), good]]);
+        assert_eq!(keys(&mut fake, &VirtualClock::default()).unwrap().len(), 1);
     }
 
     #[test]
     fn an_empty_file_beside_a_usable_one_does_no_harm() {
-        let clock = VirtualClock::default();
-        let files = vec![
-            ("LinuxPassPhraseFileName_1_0", Ok(&b""[..])),
-            ("LinuxPassPhraseFileName", Ok(b"os")),
-        ];
-        let mut fake = fake([vec![("/dev/sdc1", Some(files))]]);
-        assert_eq!(keys(&mut fake, &clock).unwrap().len(), 1);
+        let files: [(_, &[u8]); 2] =
+            [("LinuxPassPhraseFileName_1_0", b""), ("LinuxPassPhraseFileName", b"os")];
+        let mut fake = fake([vec![disk("/dev/sdc1", &files)]]);
+        assert_eq!(keys(&mut fake, &VirtualClock::default()).unwrap().len(), 1);
     }
 
     #[test]
     fn the_most_telling_failure_is_reported() {
-        let large = || vec![("LinuxPassPhraseFileName", Err(FileProblem::TooLarge))];
+        let name = "LinuxPassPhraseFileName";
+        let large = Disk {
+            device: "/dev/sdd1",
+            files: Some(vec![Entry { name, content: Err(FileProblem::TooLarge) }]),
+        };
+        let too_large = unusable("key disk /dev/sdd1", Some(name), FileProblem::TooLarge);
         for (disks, kind) in [
-            (vec![("/dev/sdb1", Some(vec![])), ("/dev/sdc1", None)], unreadable("/dev/sdc1")),
-            (
-                vec![("/dev/sdc1", None), ("/dev/sdd1", Some(large()))],
-                unusable(
-                    "key disk /dev/sdd1",
-                    Some("LinuxPassPhraseFileName"),
-                    FileProblem::TooLarge,
-                ),
-            ),
+            (vec![disk("/dev/sdb1", &[]), broken("/dev/sdc1")], unreadable("/dev/sdc1")),
+            (vec![broken("/dev/sdc1"), large], too_large),
         ] {
             assert_eq!(keys(&mut fake([disks]), &VirtualClock::default()), Err(kind));
         }
@@ -350,7 +350,7 @@ mod tests {
             fn list(&mut self) -> Result<Vec<PathBuf>, Kind> {
                 Err(Kind::NotPermitted { action: "read block devices", reason: "EACCES".into() })
             }
-            fn read(&mut self, _: &Path, _: &mut Choose<'_>) -> Result<Vec<FoundFile>, Kind> {
+            fn read(&mut self, _: &Path, _: &Wanted) -> Result<Vec<FoundFile>, Kind> {
                 unreachable!("nothing is listed")
             }
         }
