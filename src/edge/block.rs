@@ -68,6 +68,20 @@ impl BlockDevices {
             Target::Node(node) => self.path(&node).map_or(Found::Missing, Found::Device),
         }
     }
+
+    /// Looks for a tag that has no link, however it is spelled.
+    fn find_tag(&self, spec: &DeviceSpec) -> Result<Option<PathBuf>, Kind> {
+        let tag = match spec {
+            DeviceSpec::Path(path) => tags::of_link(path),
+            tag => Some(tag.clone()),
+        };
+        let Some(tag) = tag else {
+            return Ok(None);
+        };
+        let mut reader = Reader::default();
+        let found = tags::find(&self.sysfs.nodes(), |node| self.path(node), &tag, &mut reader);
+        if found.is_some() { Ok(found) } else { reader.refused() }
+    }
 }
 
 impl Default for BlockDevices {
@@ -96,12 +110,7 @@ impl Devices for BlockDevices {
         match link.map(|link| self.find_azure(link)) {
             Some(Found::Device(path)) => Ok(Some(path)),
             Some(Found::Ambiguous | Found::Missing) => Ok(None),
-            None => {
-                let mut reader = Reader::default();
-                let found =
-                    tags::find(&self.sysfs.nodes(), |node| self.path(node), spec, &mut reader);
-                if found.is_some() { Ok(found) } else { reader.refused() }
-            }
+            None => self.find_tag(spec),
         }
     }
 
@@ -205,6 +214,7 @@ mod tests {
         let mut machine = machine("gen2", &[("sdd", &blank), ("sde", &ext2("Data"))]);
         assert_eq!(machine.find(&format!("UUID={}", UUID.to_uppercase())), Some("sde".into()));
         assert_eq!(machine.find("LABEL=data"), Some("sde".into()));
+        assert_eq!(machine.find(&format!("/dev/disk/by-uuid/{UUID}")), Some("sde".into()));
         assert_eq!(machine.find("LABEL=dat"), None);
         assert_eq!(machine.find("UUID=00000000-0c0a-4f3e-9a4e-2d1b8d7c6b5a"), None);
     }

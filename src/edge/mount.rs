@@ -62,6 +62,8 @@ pub fn mounted<T: Send>(
     thread::scope(|scope| {
         thread::Builder::new()
             .name("key-disk".to_owned())
+            // All memory is locked, stacks too; the default is 2 MiB.
+            .stack_size(256 * 1024)
             .spawn_scoped(scope, || {
                 enter_private_namespace()?;
                 let mount = Mount::new(device)?;

@@ -3,7 +3,9 @@
 //! For where udev made no link. Tags are compared without regard to case, as bektab(5) says.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
 
 use crate::edge::probe::{self, Partition, Superblock};
 use crate::edge::sysfs::Node;
@@ -43,6 +45,32 @@ pub fn find(
     paths.into_iter().next()
 }
 
+/// The tag that one of udev's links below /dev/disk spells; ADE writes its lines with
+/// `/dev/disk/by-partuuid/`.
+pub fn of_link(path: &Path) -> Option<DeviceSpec> {
+    let (kind, value) = path.to_str()?.strip_prefix("/dev/disk/by-")?.split_once('/')?;
+    let value = unescape(value).filter(|value| !value.is_empty())?;
+    match kind {
+        "label" => Some(DeviceSpec::Label(value)),
+        "partlabel" => Some(DeviceSpec::PartLabel(value)),
+        "partuuid" => Some(DeviceSpec::PartUuid(value)),
+        "uuid" => Some(DeviceSpec::Uuid(value)),
+        _ => None,
+    }
+}
+
+/// Undoes [`udev_escape`](crate::volume::udev_escape): `\xNN` is one byte.
+fn unescape(text: &str) -> Option<String> {
+    let mut parts = text.split("\\x");
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// Reads many devices; remembers whether the caller was not allowed to.
 #[derive(Default)]
 pub struct Reader(Option<io::Error>);
@@ -52,8 +80,9 @@ impl Reader {
     pub fn read<T>(&mut self, result: io::Result<T>) -> Option<T> {
         result
             .map_err(|error| {
-                log::debug!("{error}");
-                if error.kind() == io::ErrorKind::PermissionDenied {
+                log::debug!("a device cannot be read: {error}");
+                // EPERM is a sandbox's, and about this one device; EACCES means: not root.
+                if error.raw_os_error() == Some(Errno::EACCES as i32) {
                     self.0 = Some(error);
                 }
             })
@@ -146,6 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn links_of_udev_are_tags() {
+        for spec in ["LABEL=BEK VOLUME", "PARTLABEL=a\\b", "PARTUUID=0c0a-01"] {
+            let spec = DeviceSpec::parse(spec).unwrap();
+            assert_eq!(of_link(&spec.udev_path()), Some(spec));
+        }
+        for other in
+            ["/dev/sda", "/dev/disk/by-id/x", "/dev/disk/by-uuid/", "/dev/disk/by-label/\\x2"]
+        {
+            assert_eq!(of_link(Path::new(other)), None, "{other}");
+        }
+    }
+
+    #[test]
     fn an_empty_value_is_never_the_same() {
         assert!(!is(Some(""), ""));
         assert!(!is(None::<&str>, ""));
@@ -153,11 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_counts_only_when_nothing_was_found() {
+    fn only_a_lack_of_privilege_is_a_refusal() {
         let mut reader = Reader::default();
-        assert_eq!(reader.read::<()>(Err(io::ErrorKind::NotFound.into())), None);
-        assert_eq!(Reader::default().refused::<()>(), Ok(None));
-        assert_eq!(reader.read::<()>(Err(io::ErrorKind::PermissionDenied.into())), None);
+        for harmless in [Errno::ENOMEDIUM, Errno::EPERM] {
+            assert_eq!(reader.read::<()>(Err(harmless.into())), None);
+        }
+        assert!(reader.0.is_none());
+        assert_eq!(reader.read::<()>(Err(Errno::EACCES.into())), None);
         assert_eq!(reader.refused::<()>().unwrap_err().name(), "not-permitted");
+        assert_eq!(Reader::default().refused::<()>(), Ok(None));
     }
 }
