@@ -51,12 +51,14 @@ pub struct FoundFile {
 pub struct KeyDisk<D> {
     disks: D,
     wanted: Wanted,
+    /// Where the keys came from that were handed over.
+    handed: Vec<String>,
 }
 
 impl<D: KeyDisks> KeyDisk<D> {
     /// Looks on `disks` for what is `wanted`.
     pub fn new(disks: D, wanted: Wanted) -> Self {
-        Self { disks, wanted }
+        Self { disks, wanted, handed: Vec::new() }
     }
 
     /// One look at all key disks.
@@ -69,7 +71,30 @@ impl<D: KeyDisks> KeyDisk<D> {
                 Err(kind) => look.fail(kind),
             }
         }
+        look.keys.retain(|(_, key)| !self.handed.contains(&key.origin));
         Ok(look)
+    }
+
+    /// Looks until there is a key; a disk without one is given up after [`SETTLE`].
+    fn wait(&mut self, deadline: &Deadline<'_>) -> Result<Look, Kind> {
+        let mut failure = None;
+        let mut settled = None;
+        let found = deadline.poll(INTERVAL, || {
+            let look = self.look()?;
+            if !look.keys.is_empty() {
+                return Ok(Some(look));
+            }
+            let Some(kind) = look.failure else {
+                return Ok(None);
+            };
+            if settled.get_or_insert_with(|| deadline.within(SETTLE)).passed() {
+                return Err(kind);
+            }
+            failure = Some(kind);
+            Ok(None)
+        })?;
+        let waited = deadline.elapsed();
+        found.ok_or_else(|| failure.unwrap_or(Kind::KeyDiskMissing { waited }))
     }
 }
 
@@ -79,28 +104,15 @@ impl<D: KeyDisks> KeySource for KeyDisk<D> {
     }
 
     fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind> {
-        let mut failure = None;
-        let mut settled = None;
-        let found = deadline.poll(INTERVAL, || {
-            let look = self.look()?;
-            if !look.keys.is_empty() {
-                return Ok(Some(Ok(look)));
-            }
-            let Some(kind) = look.failure else {
-                return Ok(None);
-            };
-            let settled = settled.get_or_insert_with(|| deadline.within(SETTLE));
-            if settled.passed() {
-                return Ok(Some(Err(kind)));
-            }
-            failure = Some(kind);
-            Ok(None)
-        })?;
-        match found {
-            Some(Ok(look)) => Ok(look.into_candidates()),
-            Some(Err(kind)) => Err(kind),
-            None => Err(failure.unwrap_or(Kind::KeyDiskMissing { waited: deadline.elapsed() })),
-        }
+        let look = if self.handed.is_empty() {
+            self.wait(deadline)?
+        } else {
+            // All its keys were rejected: only another disk could help, and only one that is there.
+            self.look()?
+        };
+        let candidates = look.into_candidates();
+        self.handed.extend(candidates.iter().map(|key| key.origin.clone()));
+        Ok(candidates)
     }
 }
 
@@ -284,6 +296,23 @@ mod tests {
         let mut fake = fake([vec![], vec![], vec![late]]);
         assert_eq!(keys(&mut fake, &VirtualClock::default()).unwrap().len(), 1);
         assert_eq!(fake.looked, 3);
+    }
+
+    #[test]
+    fn rejected_keys_are_not_handed_over_again() {
+        let clock = VirtualClock::default();
+        let deadline = Deadline::start(&clock, None);
+        let one = || disk("/dev/sdc1", &[("LinuxPassPhraseFileName", b"k")]);
+        let two = disk("/dev/sdd1", &[("LinuxPassPhraseFileName", b"l")]);
+        let mut fake = fake([vec![one()], vec![one(), two], vec![one()]]);
+        let mut source = KeyDisk::new(&mut fake, Wanted::default());
+        let mut origins = || -> Vec<String> {
+            source.keys(&deadline).unwrap().into_iter().map(|key| key.origin).collect()
+        };
+        assert_eq!(origins(), ["key disk /dev/sdc1: LinuxPassPhraseFileName"]);
+        assert_eq!(origins(), ["key disk /dev/sdd1: LinuxPassPhraseFileName"]);
+        assert_eq!(origins(), [] as [String; 0]);
+        assert_eq!(clock.now(), Duration::ZERO);
     }
 
     #[test]
