@@ -22,20 +22,13 @@ pub trait KeyFiles {
 pub struct KeyFile<F> {
     files: F,
     path: PathBuf,
-    warned: bool,
+    handed: bool,
 }
 
 impl<F: KeyFiles> KeyFile<F> {
     /// Reads `path` from `files`.
     pub fn new(files: F, path: PathBuf) -> Self {
-        Self { files, path, warned: false }
-    }
-
-    fn warn_of_readers(&mut self, mode: u32) {
-        if !self.warned && mode & 0o044 != 0 {
-            self.warned = true;
-            log::warn!("{}", readable_by_others(&self.path, mode));
-        }
+        Self { files, path, handed: false }
     }
 }
 
@@ -45,12 +38,18 @@ impl<F: KeyFiles> KeySource for KeyFile<F> {
     }
 
     fn keys(&mut self, _deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind> {
+        if self.handed {
+            return Ok(Vec::new());
+        }
         let (secret, mode) = match self.files.read(&self.path) {
             Ok((secret, _)) if secret.is_empty() => return Err(self.unusable(FileProblem::Empty)),
             Ok(read) => read,
             Err(problem) => return Err(self.unusable(problem)),
         };
-        self.warn_of_readers(mode);
+        self.handed = true;
+        if let Some(warning) = readable_by_others(&self.path, mode) {
+            log::warn!("{warning}");
+        }
         let origin = format!("file {}", self.path.display());
         Ok(vec![Candidate { secret, origin, from_file: true }])
     }
@@ -63,8 +62,10 @@ impl<F> KeyFile<F> {
 }
 
 /// The sentence about a key file that more than its owner can read.
-fn readable_by_others(path: &Path, mode: u32) -> String {
-    format!("{} is readable by others (mode {:04o})", path.display(), mode & 0o7777)
+fn readable_by_others(path: &Path, mode: u32) -> Option<String> {
+    let sentence =
+        || format!("{} is readable by others (mode {:04o})", path.display(), mode & 0o7777);
+    (mode & 0o044 != 0).then(sentence)
 }
 
 #[cfg(test)]
@@ -98,6 +99,21 @@ mod tests {
     }
 
     #[test]
+    fn a_rejected_key_is_not_handed_over_again() {
+        let mut file = key_file(Ok((b"k", 0o600)));
+        assert_eq!(ask(&mut file).unwrap().len(), 1);
+        assert_eq!(ask(&mut file).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn an_unusable_file_is_looked_at_again() {
+        let mut file = key_file(Err(FileProblem::Missing));
+        assert!(ask(&mut file).is_err());
+        file.files = Fake(Ok((b"k", 0o600)));
+        assert_eq!(ask(&mut file).unwrap().len(), 1);
+    }
+
+    #[test]
     fn every_problem_names_the_file() {
         for (content, text) in [
             (Ok((&b""[..], 0o600)), "/etc/x.key has 0 bytes"),
@@ -110,13 +126,13 @@ mod tests {
     }
 
     #[test]
-    fn only_readable_by_others_is_warned_of_and_once() {
-        for (mode, warned) in [(0o100600, false), (0o100400, false), (0o640, true), (0o604, true)] {
-            let mut file = key_file(Ok((b"k", mode)));
-            ask(&mut file).unwrap();
-            assert_eq!(file.warned, warned, "{mode:o}");
+    fn only_a_file_that_others_can_read_is_warned_of() {
+        let warning = |mode| readable_by_others(Path::new("/etc/x.key"), mode);
+        for mode in [0o100600, 0o100400, 0o100711] {
+            assert_eq!(warning(mode), None, "{mode:o}");
         }
-        let text = readable_by_others(Path::new("/etc/x.key"), 0o100644);
-        assert_eq!(text, "/etc/x.key is readable by others (mode 0644)");
+        assert!(warning(0o100640).is_some());
+        let text = "/etc/x.key is readable by others (mode 0604)";
+        assert_eq!(warning(0o100604).as_deref(), Some(text));
     }
 }
