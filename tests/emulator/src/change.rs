@@ -112,24 +112,15 @@ pub(crate) fn apply(shared: &Shared, change: Change) -> Result<(), Error> {
                 world.imds.identities.clear();
             }
         }
-        Change::SetCertificate {
-            certificate,
-            vault: host,
-        } => {
+        Change::SetCertificate { certificate, vault: host } => {
             let host = vault(&mut world, &host)?.spec.host.clone();
             shared.certificates.serve(&host, certificate)?;
         }
         Change::SetIdentities(identities) => world.imds.identities = identities,
-        Change::SetNetwork {
-            network,
-            vault: host,
-        } => {
+        Change::SetNetwork { network, vault: host } => {
             vault(&mut world, &host)?.spec.network = network;
         }
-        Change::SetPermissions {
-            permissions,
-            vault: host,
-        } => {
+        Change::SetPermissions { permissions, vault: host } => {
             vault(&mut world, &host)?.spec.permissions = permissions;
         }
     }
@@ -146,22 +137,14 @@ fn key(world: &mut World, named: &Named, enabled: bool) -> Result<(), Error> {
     let key = keys.into_iter().find(|key| same(&key.name, &named.name));
     let versions = key.into_iter().flat_map(|key| &mut key.versions);
     let wanted = versions.filter(|known| named.selects(&known.version));
-    switch(
-        named,
-        wanted.map(|known| &mut known.attributes.enabled),
-        enabled,
-    )
+    switch(named, wanted.map(|known| &mut known.attributes.enabled), enabled)
 }
 
 fn secret(world: &mut World, named: &Named, enabled: bool) -> Result<(), Error> {
     let secret = vault(world, &named.vault)?.secret_mut(&named.name);
     let versions = secret.into_iter().flat_map(|secret| &mut secret.versions);
     let wanted = versions.filter(|known| named.selects(&known.version));
-    switch(
-        named,
-        wanted.map(|known| &mut known.attributes.enabled),
-        enabled,
-    )
+    switch(named, wanted.map(|known| &mut known.attributes.enabled), enabled)
 }
 
 fn switch<'a>(
@@ -177,17 +160,12 @@ fn switch<'a>(
     if found {
         Ok(())
     } else {
-        Err(Error::new(
-            &named.name,
-            "no such object or version in the vault",
-        ))
+        Err(Error::new(&named.name, "no such object or version in the vault"))
     }
 }
 
 impl Named {
     fn selects(&self, version: &str) -> bool {
-        self.version
-            .as_ref()
-            .is_none_or(|wanted| same(wanted, version))
+        self.version.as_ref().is_none_or(|wanted| same(wanted, version))
     }
 }

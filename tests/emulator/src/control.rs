@@ -32,9 +32,7 @@ fn answer(shared: &Shared, request: &Request) -> Response {
         ("GET", "/requests") => Response::json(200, &json!(shared.log.entries())),
         ("POST", "/") => {
             let applied = Change::parse(&request.body).and_then(|changes| {
-                changes
-                    .into_iter()
-                    .try_for_each(|change| change::apply(shared, change))
+                changes.into_iter().try_for_each(|change| change::apply(shared, change))
             });
             match applied {
                 Ok(()) => Response::json(200, &json!({"ok": true})),

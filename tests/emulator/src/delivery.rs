@@ -24,12 +24,7 @@ pub(crate) fn deliver<W: Wire>(
 ) -> io::Result<bool> {
     match action {
         Action::DripMs(pause) => {
-            drip(
-                stream,
-                stop,
-                Duration::from_millis(*pause),
-                &response.to_bytes(close),
-            )?;
+            drip(stream, stop, Duration::from_millis(*pause), &response.to_bytes(close))?;
             return Ok(!close);
         }
         Action::Half => {

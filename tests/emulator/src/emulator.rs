@@ -39,13 +39,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self {
-            control: None,
-            imds: any_port,
-            log: None,
-            state: None,
-            vault: any_port,
-        }
+        Self { control: None, imds: any_port, log: None, state: None, vault: any_port }
     }
 }
 
@@ -82,9 +76,7 @@ impl Emulator {
             shared.serve_vault(&config, socket, number);
         };
         let control = |shared: &Shared, socket, _| control::serve(shared, socket);
-        let control = options
-            .control
-            .map(|address| listen(&shared, address, control));
+        let control = options.control.map(|address| listen(&shared, address, control));
         Ok(Self {
             control: control.transpose()?,
             imds: listen(&shared, options.imds, Shared::serve_imds)?,

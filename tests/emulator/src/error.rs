@@ -15,10 +15,7 @@ pub struct Error {
 impl Error {
     /// `object` is the thing that is at fault, `problem` what is wrong with it.
     pub(crate) fn new(object: impl Into<String>, problem: impl fmt::Display) -> Self {
-        Self {
-            object: object.into(),
-            problem: problem.to_string(),
-        }
+        Self { object: object.into(), problem: problem.to_string() }
     }
 }
 

@@ -187,10 +187,7 @@ fn read_body<S: BufRead + Write>(stream: &mut S, request: &Request) -> Result<Ve
     if length > BODY_LIMIT {
         return Err(ReadError::Refused(413, "request body too large"));
     }
-    if request
-        .header("expect")
-        .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
-    {
+    if request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         stream.flush()?;
     }
@@ -215,9 +212,7 @@ pub(crate) fn percent_decode(text: &str, plus_is_blank: bool) -> String {
     let mut decoded = Vec::new();
     while let Some(&byte) = bytes.next() {
         let rest = bytes.as_slice();
-        let hex = rest
-            .get(..2)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let hex = rest.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
         let value = hex.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match (byte, value) {
             (b'%', Some(value)) => {

@@ -37,10 +37,7 @@ pub(crate) struct Keyring {
 impl Keyring {
     /// A keyring that keeps generated keys below `state`, or only in memory.
     pub(crate) fn new(state: Option<&Path>) -> Self {
-        Self {
-            state: state.map(Path::to_path_buf),
-            taken: HashMap::new(),
-        }
+        Self { state: state.map(Path::to_path_buf), taken: HashMap::new() }
     }
 
     /// The next key of this size: shipped, else cached, else generated.
@@ -50,10 +47,7 @@ impl Keyring {
         *taken += 1;
         let mut shipped = SHIPPED.iter().filter(|(size, _)| *size == bits);
         if let Some((_, pem)) = shipped.nth(index) {
-            return parse(
-                pem,
-                &format!("shipped test key {} of {bits} bits", index + 1),
-            );
+            return parse(pem, &format!("shipped test key {} of {bits} bits", index + 1));
         }
         self.generated(bits, index + 1)
     }
@@ -71,9 +65,7 @@ impl Keyring {
             return parse(&pem, &path.display().to_string());
         }
         let key = generate(bits, &object)?;
-        let pem = key
-            .to_pkcs8_pem(LineEnding::LF)
-            .map_err(|error| Error::new(&object, error))?;
+        let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|error| Error::new(&object, error))?;
         fs::create_dir_all(state)
             .and_then(|()| fs::write(&path, pem.as_bytes()))
             .map_err(|error| Error::new(path.display().to_string(), error))?;

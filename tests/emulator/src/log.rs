@@ -100,9 +100,7 @@ impl Log {
     pub(crate) fn create(path: Option<&Path>) -> io::Result<Self> {
         let file = path.map(File::create).transpose()?;
         let entries = Vec::new();
-        Ok(Self {
-            inner: Mutex::new(Inner { entries, file }),
-        })
+        Ok(Self { inner: Mutex::new(Inner { entries, file }) })
     }
 
     /// Adds an entry; it is in the file before the client sees its answer.

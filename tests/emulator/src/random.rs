@@ -18,12 +18,5 @@ pub(crate) fn hex(bytes: usize) -> String {
 pub(crate) fn guid() -> String {
     let digits = hex(16);
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
-    [
-        part(0, 8),
-        part(8, 12),
-        part(12, 16),
-        part(16, 20),
-        part(20, 32),
-    ]
-    .join("-")
+    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }

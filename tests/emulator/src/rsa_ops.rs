@@ -87,11 +87,7 @@ mod tests {
     use super::*;
 
     fn answer(alphabet: Alphabet, padding: Padding, white_space: bool) -> Answer {
-        Answer {
-            alphabet,
-            padding,
-            white_space,
-        }
+        Answer { alphabet, padding, white_space }
     }
 
     #[test]

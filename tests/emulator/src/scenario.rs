@@ -81,9 +81,8 @@ mod tests {
 
     #[test]
     fn an_unknown_field_is_refused_with_its_place() {
-        let error = Scenario::from_json("{\n  \"imds\": {\"identites\": []}\n}")
-            .unwrap_err()
-            .to_string();
+        let error =
+            Scenario::from_json("{\n  \"imds\": {\"identites\": []}\n}").unwrap_err().to_string();
         assert!(error.contains("unknown field `identites`"), "{error}");
         assert!(error.contains("line 2 column"), "{error}");
     }

@@ -87,9 +87,7 @@ impl Stop {
     /// Waits; false when the emulator stopped meanwhile.
     pub(crate) fn pause(&self, duration: Duration) -> bool {
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .wake
-            .wait_timeout_while(stopped, duration, |stopped| !*stopped);
+        let waited = self.wake.wait_timeout_while(stopped, duration, |stopped| !*stopped);
         !*waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -139,10 +137,7 @@ impl Listener {
         let thread = thread::Builder::new()
             .name(format!("listen-{}", address.port()))
             .spawn(move || accept(&listener, &stop, &serve))?;
-        Ok(Self {
-            address,
-            thread: Some(thread),
-        })
+        Ok(Self { address, thread: Some(thread) })
     }
 
     /// Waits for the accepting thread; `Stop::set` comes first.
@@ -175,11 +170,9 @@ where
         let Ok(number) = prepared else { continue };
         let (stop, serve) = (Arc::clone(stop), serve.clone());
         // A refused thread closes the connection, which is what an overloaded server does.
-        let _ = thread::Builder::new()
-            .name(format!("connection-{number}"))
-            .spawn(move || {
-                serve(socket, number);
-                stop.leave(number);
-            });
+        let _ = thread::Builder::new().name(format!("connection-{number}")).spawn(move || {
+            serve(socket, number);
+            stop.leave(number);
+        });
     }
 }

@@ -65,11 +65,7 @@ impl Shared {
         self.log.record(Entry::Handshake(LoggedHandshake {
             connection,
             error: handshake.as_ref().err().cloned(),
-            sni: handshake
-                .as_ref()
-                .ok()
-                .and_then(|tls| tls.server_name())
-                .map(str::to_owned),
+            sni: handshake.as_ref().ok().and_then(|tls| tls.server_name()).map(str::to_owned),
         }));
         if let Ok(tls) = handshake {
             self.converse(StreamOwned::new(tls, socket), connection, Service::Vault);
@@ -91,23 +87,13 @@ impl Shared {
             let close = response.is_some() || request.wants_close();
             let fault = self.request_fault(service, &request).unwrap_or_default();
             // Described before answering: an answer may use the token up.
-            let authorization = self
-                .world()
-                .tokens
-                .describe(request.header("authorization"));
+            let authorization = self.world().tokens.describe(request.header("authorization"));
             let response = response
                 .or_else(|| fault.action.response(service))
                 .unwrap_or_else(|| self.answer(service, &request));
             let status = (!fault.action.ends_without_answer()).then_some(response.status);
             let fault_text = describe(&fault);
-            let line = logged(
-                &request,
-                service,
-                connection,
-                authorization,
-                status,
-                fault_text,
-            );
+            let line = logged(&request, service, connection, authorization, status, fault_text);
             self.log.record(Entry::Request(line));
             let delay = Duration::from_millis(fault.delay_ms);
             if !delay.is_zero() && !self.stop.pause(delay) {
@@ -131,13 +117,7 @@ impl Shared {
     }
 
     fn connection_fault(&self, service: Service) -> Option<Rule> {
-        let occasion = Occasion {
-            at: At::Connect,
-            host: "",
-            method: "",
-            path: "",
-            service,
-        };
+        let occasion = Occasion { at: At::Connect, host: "", method: "", path: "", service };
         fault::take(&mut self.faults(), &occasion)
     }
 
@@ -201,14 +181,8 @@ fn logged(
     status: Option<u16>,
     fault: Option<String>,
 ) -> LoggedRequest {
-    let query = request
-        .target
-        .split_once('?')
-        .map_or("", |(_, query)| query);
-    let names = request
-        .headers
-        .iter()
-        .map(|(name, _)| name.to_ascii_lowercase());
+    let query = request.target.split_once('?').map_or("", |(_, query)| query);
+    let names = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase());
     LoggedRequest {
         authorization,
         body_length: request.body.len(),

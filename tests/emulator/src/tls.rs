@@ -48,10 +48,7 @@ impl Certificates {
             Some(folder) => Authority::kept(folder)?,
             None => Authority::new(OWN_CA).map_err(|error| Error::new("CA", error))?,
         };
-        Ok(Self {
-            ca,
-            served: RwLock::default(),
-        })
+        Ok(Self { ca, served: RwLock::default() })
     }
 
     /// The CA's certificate for the client's trust store.
@@ -62,9 +59,7 @@ impl Certificates {
     /// Makes the certificate a host shows from now on.
     pub(crate) fn serve(&self, host: &str, kind: Certificate) -> Result<(), Error> {
         let host = host.to_ascii_lowercase();
-        let certified = self
-            .sign(&host, kind)
-            .map_err(|error| Error::new(&host, error))?;
+        let certified = self.sign(&host, kind).map_err(|error| Error::new(&host, error))?;
         let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
         served.insert(host, Arc::new(certified));
         Ok(())

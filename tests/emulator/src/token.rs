@@ -49,9 +49,7 @@ impl Token {
 
     /// Whole seconds until expiry.
     pub(crate) fn seconds_left(&self) -> u64 {
-        self.expires
-            .saturating_duration_since(Instant::now())
-            .as_secs()
+        self.expires.saturating_duration_since(Instant::now()).as_secs()
     }
 }
 
@@ -133,17 +131,12 @@ mod tests {
 
     fn issue(tokens: &mut Tokens, policy: &TokenPolicy) -> String {
         let identity = Identity::default();
-        tokens
-            .issue(&identity, "t", "https://vault.azure.net", policy, false)
-            .0
+        tokens.issue(&identity, "t", "https://vault.azure.net", policy, false).0
     }
 
     #[test]
     fn a_token_is_used_up() {
-        let policy = TokenPolicy {
-            max_uses: Some(1),
-            ..TokenPolicy::default()
-        };
+        let policy = TokenPolicy { max_uses: Some(1), ..TokenPolicy::default() };
         let mut tokens = Tokens::default();
         let header = format!("Bearer {}", issue(&mut tokens, &policy));
         assert!(matches!(tokens.redeem(Some(&header)), Bearer::Good(_)));
@@ -165,10 +158,7 @@ mod tests {
         let mut tokens = Tokens::default();
         let text = issue(&mut tokens, &TokenPolicy::default());
         let description = tokens.describe(Some(&format!("Bearer {text}")));
-        assert_eq!(
-            description,
-            "Bearer present: audience https://vault.azure.net"
-        );
+        assert_eq!(description, "Bearer present: audience https://vault.azure.net");
         let unknown = tokens.describe(Some("Bearer hunter2"));
         assert_eq!(unknown, "Bearer present: unknown token");
         assert_eq!(tokens.describe(Some("Basic eA==")), "present: not Bearer");

@@ -48,15 +48,9 @@ pub(crate) fn answer(shared: &Shared, request: &Request) -> Response {
     let response = response
         .with("Cache-Control", "no-cache")
         .with("Pragma", "no-cache")
-        .with(
-            "Strict-Transport-Security",
-            "max-age=31536000;includeSubDomains",
-        )
+        .with("Strict-Transport-Security", "max-age=31536000;includeSubDomains")
         .with("X-Content-Type-Options", "nosniff")
-        .with(
-            "x-ms-keyvault-network-info",
-            "addr=127.0.0.1;act_addr_fam=InterNetwork;",
-        )
+        .with("x-ms-keyvault-network-info", "addr=127.0.0.1;act_addr_fam=InterNetwork;")
         .with("x-ms-keyvault-region", "westeurope")
         .with("x-ms-request-id", random::guid());
     match request.header("x-ms-client-request-id") {
@@ -100,12 +94,8 @@ fn decide(world: &mut World, request: &Request) -> Result<Outcome, Response> {
         }
         Some(_) => {}
     }
-    let decoded: Vec<String> = request
-        .path
-        .split('/')
-        .skip(1)
-        .map(|part| percent_decode(part, false))
-        .collect();
+    let decoded: Vec<String> =
+        request.path.split('/').skip(1).map(|part| percent_decode(part, false)).collect();
     let path: Vec<&str> = decoded.iter().map(String::as_str).collect();
     let method = request.method.as_str();
     match (method, path.as_slice()) {

@@ -47,11 +47,7 @@ impl World {
             }
             vaults.push(LiveVault::build(scenario, spec, &mut keyring)?);
         }
-        let mut world = Self {
-            imds: scenario.imds.clone(),
-            tokens: Tokens::default(),
-            vaults,
-        };
+        let mut world = Self { imds: scenario.imds.clone(), tokens: Tokens::default(), vaults };
         // Secrets last: they may be wrapped by the key of another vault.
         for spec in &scenario.vaults {
             let secrets = build::secrets(scenario, spec, &world)?;
@@ -131,23 +127,17 @@ impl LiveVault {
 
     /// The key of this name, compared without case.
     pub(crate) fn key(&self, name: &str) -> Option<&LiveKey> {
-        self.keys
-            .iter()
-            .find(|key| key.name.eq_ignore_ascii_case(name))
+        self.keys.iter().find(|key| key.name.eq_ignore_ascii_case(name))
     }
 
     /// The secret of this name, compared without case.
     pub(crate) fn secret(&self, name: &str) -> Option<&LiveSecret> {
-        self.secrets
-            .iter()
-            .find(|secret| secret.name.eq_ignore_ascii_case(name))
+        self.secrets.iter().find(|secret| secret.name.eq_ignore_ascii_case(name))
     }
 
     /// The same for changes.
     pub(crate) fn secret_mut(&mut self, name: &str) -> Option<&mut LiveSecret> {
-        self.secrets
-            .iter_mut()
-            .find(|secret| secret.name.eq_ignore_ascii_case(name))
+        self.secrets.iter_mut().find(|secret| secret.name.eq_ignore_ascii_case(name))
     }
 
     /// A version id that no object of this vault has.
@@ -167,10 +157,7 @@ mod tests {
     use super::*;
 
     fn build(vaults: serde_json::Value) -> Result<World, Error> {
-        World::build(
-            &Scenario::from_value(json!({"vaults": vaults})).unwrap(),
-            None,
-        )
+        World::build(&Scenario::from_value(json!({"vaults": vaults})).unwrap(), None)
     }
 
     fn problem(vaults: serde_json::Value) -> String {

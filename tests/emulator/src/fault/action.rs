@@ -112,9 +112,7 @@ impl Reply {
         };
         let mut response = Response::text(self.status, kind, body);
         for (name, value) in &self.headers {
-            response
-                .headers
-                .retain(|(present, _)| !present.eq_ignore_ascii_case(name));
+            response.headers.retain(|(present, _)| !present.eq_ignore_ascii_case(name));
             response = response.with(name, value.as_str());
         }
         response

@@ -35,9 +35,7 @@ pub(super) fn versions() -> Response {
 
 /// `/metadata/instance` and everything below.
 pub(super) fn answer(vm: &Vm, request: &Request) -> Response {
-    let known = request
-        .query("api-version")
-        .filter(|given| API_VERSIONS.contains(given));
+    let known = request.query("api-version").filter(|given| API_VERSIONS.contains(given));
     let Some(api_version) = known else {
         let error = "Bad request. api-version is invalid or was not specified in the request. \
                      For more information refer to aka.ms/azureimds";
@@ -46,16 +44,10 @@ pub(super) fn answer(vm: &Vm, request: &Request) -> Response {
     };
     let document = document(vm, api_version);
     let mut value = &document;
-    let below = request
-        .path
-        .strip_prefix("/metadata/instance")
-        .unwrap_or_default();
+    let below = request.path.strip_prefix("/metadata/instance").unwrap_or_default();
     for part in below.split('/').filter(|part| !part.is_empty()) {
         let child = match value {
-            Value::Array(items) => part
-                .parse::<usize>()
-                .ok()
-                .and_then(|index| items.get(index)),
+            Value::Array(items) => part.parse::<usize>().ok().and_then(|index| items.get(index)),
             other => other.get(part),
         };
         match child {
@@ -69,24 +61,15 @@ pub(super) fn answer(vm: &Vm, request: &Request) -> Response {
         }
         (Value::Array(_) | Value::Object(_), None | Some("json")) => Response::json(200, value),
         // Documented as not working; the text is not.
-        _ => Response::json(
-            400,
-            &json!({"error": "Bad request. Format is not available here"}),
-        ),
+        _ => Response::json(400, &json!({"error": "Bad request. Format is not available here"})),
     }
 }
 
 fn document(vm: &Vm, api_version: &str) -> Value {
-    let joined: Vec<String> = vm
-        .tags
-        .iter()
-        .map(|(name, value)| format!("{name}:{value}"))
-        .collect();
-    let list: Vec<Value> = vm
-        .tags
-        .iter()
-        .map(|(name, value)| json!({"name": name, "value": value}))
-        .collect();
+    let joined: Vec<String> =
+        vm.tags.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+    let list: Vec<Value> =
+        vm.tags.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
     let mut security_profile = vm.security_profile.clone();
     // Dates of this form compare as text.
     if api_version < "2021-12-13" {

@@ -36,26 +36,17 @@ const AUDIENCES: [&str; 14] = [
 
 /// Answers one token request whose headers are in order.
 pub(super) fn answer(world: &mut World, request: &Request) -> Response {
-    if !request
-        .query("api-version")
-        .is_some_and(|given| API_VERSIONS.contains(&given))
-    {
+    if !request.query("api-version").is_some_and(|given| API_VERSIONS.contains(&given)) {
         return invalid_request("api-version is invalid or was not specified in the request");
     }
-    let Some(resource) = request
-        .query("resource")
-        .filter(|resource| !resource.is_empty())
-    else {
+    let Some(resource) = request.query("resource").filter(|resource| !resource.is_empty()) else {
         return invalid_request("Required query variable 'resource' is missing");
     };
     let identity = match select(&world.imds, request) {
         Ok(identity) => identity.clone(),
         Err(description) => return invalid_request(description),
     };
-    let tenant = identity
-        .tenant
-        .clone()
-        .unwrap_or_else(|| world.imds.tenant.clone());
+    let tenant = identity.tenant.clone().unwrap_or_else(|| world.imds.tenant.clone());
     if !is_known(world, resource) {
         let description = format!(
             "AADSTS500011: The resource principal named {resource} was not found in the tenant \
@@ -66,12 +57,8 @@ pub(super) fn answer(world: &mut World, request: &Request) -> Response {
     }
     let bypass = request.query("bypass_cache") == Some("true");
     let policy = world.imds.token.clone();
-    let (text, token) = world
-        .tokens
-        .issue(&identity, &tenant, resource, &policy, bypass);
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let (text, token) = world.tokens.issue(&identity, &tenant, resource, &policy, bypass);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let left = token.seconds_left();
     Response::json(
         200,
@@ -104,9 +91,7 @@ fn select<'a>(imds: &'a Imds, request: &Request) -> Result<&'a Identity, &'stati
 }
 
 fn unselected(identities: &[Identity]) -> Result<&Identity, &'static str> {
-    let system = identities
-        .iter()
-        .find(|one| one.assigned == Assigned::System);
+    let system = identities.iter().find(|one| one.assigned == Assigned::System);
     match (system, identities) {
         (Some(system), _) => Ok(system),
         (None, []) => Err("Identity not found"),

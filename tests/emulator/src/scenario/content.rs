@@ -79,14 +79,7 @@ pub struct KeyVersion {
 
 impl Default for KeyVersion {
     fn default() -> Self {
-        let operations = [
-            "encrypt",
-            "decrypt",
-            "wrapKey",
-            "unwrapKey",
-            "sign",
-            "verify",
-        ];
+        let operations = ["encrypt", "decrypt", "wrapKey", "unwrapKey", "sign", "verify"];
         Self {
             bits: 2048,
             created: None,

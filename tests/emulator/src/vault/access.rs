@@ -92,9 +92,5 @@ pub(super) fn check_permission(
             _ => &policy.secrets,
         })
         .any(|granted| granted.eq_ignore_ascii_case(permission));
-    if granted {
-        Ok(())
-    } else {
-        Err(refusal::permission(vault, caller, kind, object, permission))
-    }
+    if granted { Ok(()) } else { Err(refusal::permission(vault, caller, kind, object, permission)) }
 }

@@ -124,17 +124,10 @@ fn find<'a>(
     name: &str,
     version: Option<&str>,
 ) -> Result<(String, &'a LiveKeyVersion), Response> {
-    let key = vault
-        .key(name)
-        .ok_or_else(|| refusal::not_found("key", name))?;
+    let key = vault.key(name).ok_or_else(|| refusal::not_found("key", name))?;
     let id = || format!("{name}/{}", version.unwrap_or_default());
-    let found = key
-        .version(version)
-        .ok_or_else(|| refusal::not_found("key", &id()))?;
-    let kid = format!(
-        "https://{}/keys/{}/{}",
-        vault.spec.host, key.name, found.version
-    );
+    let found = key.version(version).ok_or_else(|| refusal::not_found("key", &id()))?;
+    let kid = format!("https://{}/keys/{}/{}", vault.spec.host, key.name, found.version);
     Ok((kid, found))
 }
 
@@ -163,9 +156,7 @@ fn check_state(key: &LiveKeyVersion, operation: &str, decrypts: bool) -> Result<
 
 fn parse(body: &[u8]) -> Result<(Algorithm, Vec<u8>), Response> {
     let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
-        return Err(refusal::bad_parameter(
-            "The request body is not a JSON object.",
-        ));
+        return Err(refusal::bad_parameter("The request body is not a JSON object."));
     };
     let text = |name: &str| {
         let missing = || refusal::bad_parameter(&format!("Property '{name}' is required."));

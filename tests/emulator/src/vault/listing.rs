@@ -26,9 +26,7 @@ pub(super) fn page(
         None => 25,
         Some(Ok(number @ 1..=25)) => number,
         Some(_) => {
-            return Err(refusal::bad_parameter(
-                "maxresults must be between 1 and 25",
-            ));
+            return Err(refusal::bad_parameter("maxresults must be between 1 and 25"));
         }
     };
     let (number, first) = match request.query("$skiptoken") {
@@ -58,16 +56,8 @@ fn next_link(
     (number, first): (usize, usize),
 ) -> String {
     let token = BASE64URL.encode(format!("{number}.{first}"));
-    let port = request
-        .host()
-        .rsplit_once(':')
-        .map_or("443", |(_, port)| port);
-    let host = vault
-        .spec
-        .paging
-        .next_link_host
-        .as_ref()
-        .unwrap_or(&vault.spec.host);
+    let port = request.host().rsplit_once(':').map_or("443", |(_, port)| port);
+    let host = vault.spec.paging.next_link_host.as_ref().unwrap_or(&vault.spec.host);
     let api_version = request.query("api-version").unwrap_or_default();
     format!(
         "https://{host}:{port}{}?api-version={api_version}&$skiptoken={token}\

@@ -107,10 +107,7 @@ pub(super) fn method_not_allowed(method: &str) -> Response {
 }
 
 fn error(status: u16, code: &str, message: &str) -> Response {
-    Response::json(
-        status,
-        &json!({"error": {"code": code, "message": message}}),
-    )
+    Response::json(status, &json!({"error": {"code": code, "message": message}}))
 }
 
 /// Data actions of "Azure built-in roles for Key Vault data plane operations".

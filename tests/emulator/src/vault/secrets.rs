@@ -65,10 +65,7 @@ fn get(vault: &LiveVault, name: &str, version: Option<&str>) -> Result<Response,
         let message = "Operation get is not allowed on a disabled secret.";
         return Err(refusal::forbidden("SecretDisabled", message));
     }
-    Ok(Response::json(
-        200,
-        &bundle(vault, &secret.name, found, true),
-    ))
+    Ok(Response::json(200, &bundle(vault, &secret.name, found, true)))
 }
 
 fn list(vault: &LiveVault, request: &Request) -> Result<Response, Response> {
@@ -119,22 +116,16 @@ fn set(vault: &mut LiveVault, name: &str, given: &Parameters) -> Result<Response
         return Err(refusal::bad_parameter("Property 'value' is required."));
     };
     if value.len() > VALUE_LIMIT {
-        return Err(refusal::bad_parameter(
-            "The value is longer than 25600 characters.",
-        ));
+        return Err(refusal::bad_parameter("The value is longer than 25600 characters."));
     }
     let newest = vault.secret(name).and_then(|secret| secret.version(None));
     // Newer than its predecessor even within one second, or "newest" would be a toss-up.
-    let created = newest
-        .map_or(0, |newest| newest.attributes.created + 1)
-        .max(now());
+    let created = newest.map_or(0, |newest| newest.attributes.created + 1).max(now());
     let given_attributes = given.attributes.as_ref();
     let added = LiveSecretVersion {
         attributes: Attributes {
             created,
-            enabled: given_attributes
-                .and_then(|given| given.enabled)
-                .unwrap_or(true),
+            enabled: given_attributes.and_then(|given| given.enabled).unwrap_or(true),
             exp: given_attributes.and_then(|given| given.exp),
             nbf: given_attributes.and_then(|given| given.nbf),
             updated: created,
@@ -163,13 +154,8 @@ fn update(
     given: Parameters,
 ) -> Result<Response, Response> {
     let wanted = find(vault, name, version)?.1.version.clone();
-    let secret = vault
-        .secret_mut(name)
-        .ok_or_else(|| refusal::not_found("secret", name))?;
-    let found = secret
-        .versions
-        .iter_mut()
-        .find(|known| known.version == wanted);
+    let secret = vault.secret_mut(name).ok_or_else(|| refusal::not_found("secret", name))?;
+    let found = secret.versions.iter_mut().find(|known| known.version == wanted);
     let changed = found.ok_or_else(|| refusal::not_found("secret", name))?;
     if let Some(attributes) = given.attributes {
         changed.attributes.enabled = attributes.enabled.unwrap_or(changed.attributes.enabled);
@@ -200,9 +186,7 @@ fn find<'a>(
 ) -> Result<(&'a LiveSecret, &'a LiveSecretVersion), Response> {
     let secret = alive(vault, name)?;
     let id = || format!("{name}/{}", version.unwrap_or_default());
-    let found = secret
-        .version(version)
-        .ok_or_else(|| refusal::not_found("secret", &id()))?;
+    let found = secret.version(version).ok_or_else(|| refusal::not_found("secret", &id()))?;
     Ok((secret, found))
 }
 
@@ -215,10 +199,7 @@ fn bundle(vault: &LiveVault, name: &str, version: &LiveSecretVersion, with_value
 }
 
 fn id(vault: &LiveVault, name: &str, version: &LiveSecretVersion) -> String {
-    format!(
-        "https://{}/secrets/{name}/{}",
-        vault.spec.host, version.version
-    )
+    format!("https://{}/secrets/{name}/{}", vault.spec.host, version.version)
 }
 
 fn item(id: &str, version: &LiveSecretVersion) -> Value {
@@ -226,16 +207,9 @@ fn item(id: &str, version: &LiveSecretVersion) -> Value {
 }
 
 fn fields(id: &str, version: &LiveSecretVersion) -> BTreeMap<&'static str, Value> {
-    let mut fields = BTreeMap::from([
-        ("attributes", attributes(&version.attributes)),
-        ("id", json!(id)),
-    ]);
-    fields.extend(
-        version
-            .content_type
-            .iter()
-            .map(|kind| ("contentType", json!(kind))),
-    );
+    let mut fields =
+        BTreeMap::from([("attributes", attributes(&version.attributes)), ("id", json!(id))]);
+    fields.extend(version.content_type.iter().map(|kind| ("contentType", json!(kind))));
     if !version.tags.is_empty() {
         fields.insert("tags", json!(version.tags));
     }

@@ -57,10 +57,7 @@ fn live_key(
             version: version(place, index, spec.version.as_ref())?,
         });
     }
-    Ok(LiveKey {
-        name: key.name.clone(),
-        versions,
-    })
+    Ok(LiveKey { name: key.name.clone(), versions })
 }
 
 fn material(
@@ -79,9 +76,7 @@ pub(super) fn secrets(
     vault: &Vault,
     world: &World,
 ) -> Result<Vec<LiveSecret>, Error> {
-    let is_managed_hsm = world
-        .vault(&vault.host)
-        .is_some_and(|live| live.is_managed_hsm());
+    let is_managed_hsm = world.vault(&vault.host).is_some_and(|live| live.is_managed_hsm());
     if is_managed_hsm && !vault.secrets.is_empty() {
         return Err(Error::new(&vault.host, "a Managed HSM has no secrets"));
     }
@@ -120,13 +115,7 @@ fn content(
     place: &str,
 ) -> Result<String, Error> {
     let read = |file: &PathBuf| read(&scenario.folder.join(file));
-    match (
-        &spec.value,
-        &spec.value_file,
-        &spec.base64_of,
-        &spec.base64_of_file,
-        &spec.wrap,
-    ) {
+    match (&spec.value, &spec.value_file, &spec.base64_of, &spec.base64_of_file, &spec.wrap) {
         (Some(value), None, None, None, None) => Ok(value.clone()),
         (None, Some(file), None, None, None) => {
             let text = String::from_utf8(read(file)?).map_err(|error| Error::new(place, error))?;
@@ -177,22 +166,13 @@ fn attributes(
     exp: Option<u64>,
 ) -> Attributes {
     let created = created.unwrap_or(EPOCH + 60 * index as u64);
-    Attributes {
-        created,
-        enabled,
-        exp,
-        nbf,
-        updated: created,
-    }
+    Attributes { created, enabled, exp, nbf, updated: created }
 }
 
 /// Names of objects in a vault: `^[0-9a-zA-Z-]{1,127}$` ("About keys, secrets and certificates").
 fn check_name(place: &str, name: &str, seen: &mut HashSet<String>) -> Result<(), Error> {
     if !is_name(name) {
-        return Err(Error::new(
-            place,
-            "a name is 1 to 127 letters, digits, hyphens",
-        ));
+        return Err(Error::new(place, "a name is 1 to 127 letters, digits, hyphens"));
     }
     if seen.insert(name.to_ascii_lowercase()) {
         Ok(())

@@ -61,9 +61,7 @@ impl LiveSecret {
     pub(crate) fn version(&self, version: Option<&str>) -> Option<&LiveSecretVersion> {
         let versions = self.versions.iter();
         match version {
-            Some(wanted) => versions
-                .into_iter()
-                .find(|secret| same(&secret.version, wanted)),
+            Some(wanted) => versions.into_iter().find(|secret| same(&secret.version, wanted)),
             None => versions.max_by_key(|secret| secret.attributes.created),
         }
     }

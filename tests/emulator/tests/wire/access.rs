@@ -47,10 +47,7 @@ fn a_managed_hsm_challenges_with_an_empty_body() {
     let answer = vault(&emulator, host, &request("GET", target, host, &[], ""));
     assert_eq!((answer.status, answer.body.len()), (401, 0));
     let challenge = answer.header("www-authenticate").unwrap();
-    assert!(
-        challenge.ends_with("resource=\"https://managedhsm.azure.net\""),
-        "{challenge}"
-    );
+    assert!(challenge.ends_with("resource=\"https://managedhsm.azure.net\""), "{challenge}");
 }
 
 #[test]
@@ -67,28 +64,19 @@ fn an_audience_with_a_slash_is_another_audience() {
 fn tokens_of_another_tenant_are_refused() {
     let emulator = with_secret(json!({"tenant": "other"}));
     let (_, message) = unauthorized(&emulator, HOST, &token(&emulator, AUDIENCE));
-    assert!(
-        message.starts_with("AKV10032: Invalid issuer."),
-        "{message}"
-    );
+    assert!(message.starts_with("AKV10032: Invalid issuer."), "{message}");
 }
 
 #[test]
 fn unknown_and_expired_tokens_are_refused() {
     let emulator = with_secret(json!({}));
     let (challenge, message) = unauthorized(&emulator, HOST, "eyJ0.made.up");
-    assert!(
-        challenge.starts_with("Bearer authorization="),
-        "{challenge}"
-    );
+    assert!(challenge.starts_with("Bearer authorization="), "{challenge}");
     assert!(message.contains("Error validating token"), "{message}");
     let expired = token(&emulator, AUDIENCE);
     emulator.change(Change::ExpireTokens(true)).unwrap();
     let (_, message) = unauthorized(&emulator, HOST, &expired);
-    assert_eq!(
-        message,
-        "[TokenExpired] Error validating token: 'S2S12086'."
-    );
+    assert_eq!(message, "[TokenExpired] Error validating token: 'S2S12086'.");
     assert_eq!(Vault::new(&emulator).get(SECRET).status, 200);
 }
 
@@ -110,16 +98,12 @@ fn a_token_can_be_limited_to_some_uses_or_to_none() {
 
 #[test]
 fn the_network_is_judged_before_permissions_and_after_the_token() {
-    for (network, inner) in [
-        ("firewall", "ForbiddenByFirewall"),
-        ("private_link", "ForbiddenByConnection"),
-    ] {
+    for (network, inner) in
+        [("firewall", "ForbiddenByFirewall"), ("private_link", "ForbiddenByConnection")]
+    {
         let emulator = with_secret(json!({"network": network, "permissions": []}));
         let (status, code, found, _) = Vault::new(&emulator).get(SECRET).refusal();
-        assert_eq!(
-            (status, code.as_str(), found.as_str()),
-            (403, "Forbidden", inner)
-        );
+        assert_eq!((status, code.as_str(), found.as_str()), (403, "Forbidden", inner));
         assert_eq!(Vault::with(&emulator, HOST, "none").get(SECRET).status, 401);
     }
 }
@@ -130,10 +114,7 @@ fn a_missing_permission_is_named_in_three_dialects() {
     for (flavour, text) in [
         ("AccessDenied", policy),
         ("ForbiddenByPolicy", policy),
-        (
-            "ForbiddenByRbac",
-            "Action: 'Microsoft.KeyVault/vaults/secrets/getSecret/action'",
-        ),
+        ("ForbiddenByRbac", "Action: 'Microsoft.KeyVault/vaults/secrets/getSecret/action'"),
     ] {
         let permissions = json!([{"identity": "vm", "secrets": ["list"], "keys": ["unwrapKey"]}]);
         let emulator = with_secret(json!({"permissions": permissions, "denied_as": flavour}));
@@ -154,12 +135,7 @@ fn each_permission_opens_its_own_door_only() {
     assert_eq!(vault.get(SECRET).status, 403);
     assert_eq!(vault.send("PUT", SECRET, "{\"value\":\"x\"}").status, 403);
     assert_eq!(vault.get("/keys/kek?api-version=7.4").status, 403);
-    assert_eq!(
-        vault
-            .post("/keys/kek/wrapkey?api-version=7.4", &body)
-            .status,
-        200
-    );
+    assert_eq!(vault.post("/keys/kek/wrapkey?api-version=7.4", &body).status, 200);
     for door in ["unwrapkey", "encrypt", "decrypt"] {
         let target = format!("/keys/kek/{door}?api-version=7.4");
         assert_eq!(vault.post(&target, &body).status, 403, "{door}");
@@ -181,9 +157,7 @@ fn permissions_are_those_of_the_selected_identity() {
     let status = |client: &str| {
         let target = format!("{}&client_id={client}", token_target(AUDIENCE));
         let answer = imds(&emulator, &target, &["Metadata: true"]).json();
-        Vault::with(&emulator, HOST, answer["access_token"].as_str().unwrap())
-            .get(SECRET)
-            .status
+        Vault::with(&emulator, HOST, answer["access_token"].as_str().unwrap()).get(SECRET).status
     };
     assert_eq!((status("client-1"), status("client-2")), (403, 200));
 }
@@ -201,11 +175,7 @@ fn the_api_version_is_required_and_known() {
 #[test]
 fn the_health_page_needs_no_token() {
     let emulator = with_secret(json!({}));
-    let answer = vault(
-        &emulator,
-        HOST,
-        &request("GET", "/healthstatus", HOST, &[], ""),
-    );
+    let answer = vault(&emulator, HOST, &request("GET", "/healthstatus", HOST, &[], ""));
     assert_eq!((answer.status, answer.body.len()), (200, 4));
     assert!(answer.header("x-ms-keyvault-network-info").is_some());
 }

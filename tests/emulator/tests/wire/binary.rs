@@ -13,11 +13,7 @@ use super::client::{HOST, identity, plain};
 
 fn emulator(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_azure-emulator"));
-    command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -53,10 +49,7 @@ fn serve(arguments: &[&str]) -> (Running, String) {
 #[test]
 fn serve_says_where_and_wrap_uses_the_same_keys() {
     let folder = tempfile::tempdir().unwrap();
-    let (scenario, state) = (
-        folder.path().join("scenario.json"),
-        folder.path().join("state"),
-    );
+    let (scenario, state) = (folder.path().join("scenario.json"), folder.path().join("state"));
     let value = folder.path().join("wrapped");
     let key = format!("https://{HOST}/keys/kek");
     let body = json!({
@@ -66,21 +59,9 @@ fn serve_says_where_and_wrap_uses_the_same_keys() {
     });
     std::fs::write(&scenario, body.to_string()).unwrap();
     std::fs::write(&value, "").unwrap();
-    let wrap = [
-        "wrap",
-        "--scenario",
-        text(&scenario),
-        "--state",
-        text(&state),
-        "--key",
-        &key,
-    ];
+    let wrap = ["wrap", "--scenario", text(&scenario), "--state", text(&state), "--key", &key];
     let wrapped = run(&wrap, b"plain");
-    assert!(
-        wrapped.status.success(),
-        "{}",
-        String::from_utf8_lossy(&wrapped.stderr)
-    );
+    assert!(wrapped.status.success(), "{}", String::from_utf8_lossy(&wrapped.stderr));
     assert_eq!(wrapped.stdout.len(), 342);
 
     let log = folder.path().join("log.jsonl");
@@ -105,15 +86,8 @@ fn serve_says_where_and_wrap_uses_the_same_keys() {
     let (imds, control) = (address(1, "imds="), address(3, "control="));
     let answer = plain(imds.parse().unwrap(), "GET", "/metadata/versions", "");
     assert_eq!(answer.status, 400);
-    assert!(
-        std::fs::read_to_string(&log)
-            .unwrap()
-            .contains("/metadata/versions")
-    );
-    assert_eq!(
-        plain(control.parse().unwrap(), "GET", "/requests", "").status,
-        200
-    );
+    assert!(std::fs::read_to_string(&log).unwrap().contains("/metadata/versions"));
+    assert_eq!(plain(control.parse().unwrap(), "GET", "/requests", "").status, 200);
     let ca = run(&["ca", "--state", text(&state)], b"");
     assert_eq!(ca.stdout, std::fs::read(state.join("ca.pem")).unwrap());
 }
@@ -130,28 +104,14 @@ fn check_names_file_line_and_field() {
         assert!(message.contains(part), "{message}");
     }
     std::fs::write(&scenario, "{}").unwrap();
-    assert!(
-        run(&["check", "--scenario", text(&scenario)], b"")
-            .status
-            .success()
-    );
+    assert!(run(&["check", "--scenario", text(&scenario)], b"").status.success());
 }
 
 #[test]
 fn wrong_usage_is_refused() {
-    for arguments in [
-        &["dance"][..],
-        &["serve"],
-        &["wrap"],
-        &["ca"],
-        &["check", "--what"],
-        &[],
-    ] {
+    for arguments in [&["dance"][..], &["serve"], &["wrap"], &["ca"], &["check", "--what"], &[]] {
         let output = run(arguments, b"");
-        assert!(
-            !output.status.success() && !output.stderr.is_empty(),
-            "{arguments:?}"
-        );
+        assert!(!output.status.success() && !output.stderr.is_empty(), "{arguments:?}");
         assert!(output.stdout.is_empty());
     }
 }
@@ -167,10 +127,7 @@ fn connect_answers_after_the_input_has_ended() {
         socket.write_all(request.to_uppercase().as_bytes()).unwrap();
     });
     let output = run(&["connect", &address], b"ask");
-    assert_eq!(
-        (output.status.success(), output.stdout),
-        (true, b"ASK".to_vec())
-    );
+    assert_eq!((output.status.success(), output.stdout), (true, b"ASK".to_vec()));
     peer.join().unwrap();
 }
 

@@ -63,12 +63,7 @@ impl Answer {
         let error = &self.json()["error"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let inner = text(&error["innererror"]["code"]);
-        (
-            self.status,
-            text(&error["code"]),
-            inner,
-            text(&error["message"]),
-        )
+        (self.status, text(&error["code"]), inner, text(&error["message"]))
     }
 }
 
@@ -96,22 +91,14 @@ pub fn identity() -> Value {
 /// Sends a request line and headers to the metadata service as they are.
 pub fn imds(emulator: &Emulator, target: &str, headers: &[&str]) -> Answer {
     let request = request("GET", target, "169.254.169.254", headers, "");
-    exchange(
-        TcpStream::connect(emulator.imds_address()).unwrap(),
-        &request,
-    )
+    exchange(TcpStream::connect(emulator.imds_address()).unwrap(), &request)
 }
 
 /// A token for a resource.
 pub fn token(emulator: &Emulator, resource: &str) -> String {
     let target = token_target(resource);
     let answer = imds(emulator, &target, &["Metadata: true"]);
-    assert_eq!(
-        answer.status,
-        200,
-        "{}",
-        String::from_utf8_lossy(&answer.bytes)
-    );
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.bytes));
     answer.json()["access_token"].as_str().unwrap().to_owned()
 }
 
@@ -133,11 +120,7 @@ impl<'a> Vault<'a> {
 
     pub fn with(emulator: &'a Emulator, host: &str, token: &str) -> Self {
         let (host, token) = (host.to_owned(), token.to_owned());
-        Self {
-            emulator,
-            host,
-            token,
-        }
+        Self { emulator, host, token }
     }
 
     pub fn get(&self, target: &str) -> Answer {
@@ -151,11 +134,7 @@ impl<'a> Vault<'a> {
     pub fn send(&self, method: &str, target: &str, body: &str) -> Answer {
         let authorization = format!("Authorization: Bearer {}", self.token);
         let headers = [authorization.as_str()];
-        vault(
-            self.emulator,
-            &self.host,
-            &request(method, target, &self.host, &headers, body),
-        )
+        vault(self.emulator, &self.host, &request(method, target, &self.host, &headers, body))
     }
 }
 
@@ -171,19 +150,14 @@ pub fn tls(
     ca_pem: &str,
 ) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).unwrap();
-    StreamOwned::new(
-        ClientConnection::new(Arc::new(config), name).unwrap(),
-        socket,
-    )
+    StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), socket)
 }
 
 pub fn request(method: &str, target: &str, host: &str, headers: &[&str], body: &str) -> Vec<u8> {

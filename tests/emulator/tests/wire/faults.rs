@@ -55,10 +55,7 @@ fn forever_does_not_end_and_applies_only_to_its_match() {
     let vault = Vault::new(&emulator);
     for _ in 0..3 {
         let answer = vault.get(SECRET);
-        assert_eq!(
-            (answer.status, answer.header("retry-after")),
-            (503, Some("7"))
-        );
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("7")));
     }
     assert_eq!(vault.get("/secrets?api-version=7.4").status, 200);
 }
@@ -160,21 +157,13 @@ fn a_delay_holds_up_nobody_else_and_ends_with_the_emulator() {
 fn connections_can_fail_before_tls_begins() {
     let connect =
         |action: Value| json!({"match": {"at": "connect", "service": "vault"}, "action": action});
-    let faults = json!([
-        connect(json!("reset")),
-        connect(json!("drop")),
-        connect(json!({"garbage": 8}))
-    ]);
+    let faults =
+        json!([connect(json!("reset")), connect(json!("drop")), connect(json!({"garbage": 8}))]);
     let emulator = vault_with(faults);
     for _ in 0..3 {
         let socket = TcpStream::connect(emulator.vault_address()).unwrap();
         let mut stream = tls(socket, HOST, &emulator.ca_pem());
-        assert!(
-            stream
-                .write_all(b"GET")
-                .and_then(|()| stream.flush())
-                .is_err()
-        );
+        assert!(stream.write_all(b"GET").and_then(|()| stream.flush()).is_err());
     }
     assert_eq!(Vault::new(&emulator).get(SECRET).status, 200);
     let connections = emulator.connections(Service::Vault);
@@ -190,14 +179,8 @@ fn what_is_not_http_is_refused() {
         super::client::exchange(socket, bytes).status
     };
     assert_eq!(send(b"\x16\x03\x01\r\n\r\n"), 400);
-    assert_eq!(
-        send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"),
-        411
-    );
-    assert_eq!(
-        send(b"POST / HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n"),
-        413
-    );
+    assert_eq!(send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), 411);
+    assert_eq!(send(b"POST / HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n"), 413);
     assert_eq!(send(b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"), 400);
     let head = format!("GET / HTTP/1.1\r\nA: {}", "x".repeat(64 * 1024));
     assert_eq!(send(&head.as_bytes()[..64 * 1024]), 431);

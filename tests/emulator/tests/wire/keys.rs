@@ -18,12 +18,7 @@ fn post(emulator: &Emulator, action: &str, algorithm: &str, value: &str) -> supe
 }
 
 fn value(answer: &super::client::Answer) -> String {
-    assert_eq!(
-        answer.status,
-        200,
-        "{}",
-        String::from_utf8_lossy(&answer.body)
-    );
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
     answer.json()["value"].as_str().unwrap().to_owned()
 }
 
@@ -44,15 +39,9 @@ fn every_size_and_algorithm_there_and_back() {
 fn encrypt_and_decrypt_are_the_same_primitive() {
     let emulator = kek(json!([{}]));
     let encrypted = value(&post(&emulator, "kek/encrypt", "RSA-OAEP", ABC));
-    assert_eq!(
-        value(&post(&emulator, "kek/unwrapkey", "RSA-OAEP", &encrypted)),
-        ABC
-    );
+    assert_eq!(value(&post(&emulator, "kek/unwrapkey", "RSA-OAEP", &encrypted)), ABC);
     let wrapped = value(&post(&emulator, "kek/wrapkey", "RSA-OAEP", ABC));
-    assert_eq!(
-        value(&post(&emulator, "kek/decrypt", "RSA-OAEP", &wrapped)),
-        ABC
-    );
+    assert_eq!(value(&post(&emulator, "kek/decrypt", "RSA-OAEP", &wrapped)), ABC);
 }
 
 #[test]
@@ -62,23 +51,10 @@ fn without_a_version_the_newest_is_used() {
     let emulator = kek(versions);
     for action in ["kek/wrapkey", "kek//wrapkey"] {
         let answer = post(&emulator, action, "RSA-OAEP", ABC);
-        assert_eq!(
-            answer.json()["kid"],
-            format!("https://{HOST}/keys/kek/{new}")
-        );
+        assert_eq!(answer.json()["kid"], format!("https://{HOST}/keys/kek/{new}"));
     }
-    let wrapped = value(&post(
-        &emulator,
-        &format!("kek/{old}/wrapkey"),
-        "RSA-OAEP",
-        ABC,
-    ));
-    let answer = post(
-        &emulator,
-        &format!("KEK/{old}/unwrapkey"),
-        "RSA-OAEP",
-        &wrapped,
-    );
+    let wrapped = value(&post(&emulator, &format!("kek/{old}/wrapkey"), "RSA-OAEP", ABC));
+    let answer = post(&emulator, &format!("KEK/{old}/unwrapkey"), "RSA-OAEP", &wrapped);
     assert_eq!(value(&answer), ABC);
     let (status, code, _, message) =
         post(&emulator, "kek/unwrapkey", "RSA-OAEP", &wrapped).refusal();
@@ -89,15 +65,10 @@ fn without_a_version_the_newest_is_used() {
 #[test]
 fn the_public_half_is_a_jwk() {
     let emulator = kek(json!([{"key_ops": ["unwrapKey"]}]));
-    let body = Vault::new(&emulator)
-        .get("/keys/kek/?api-version=7.4")
-        .json();
+    let body = Vault::new(&emulator).get("/keys/kek/?api-version=7.4").json();
     let key = &body["key"];
     assert_eq!((&key["kty"], &key["e"]), (&json!("RSA"), &json!("AQAB")));
-    assert_eq!(
-        (key["n"].as_str().unwrap().len(), &key["key_ops"]),
-        (342, &json!(["unwrapKey"]))
-    );
+    assert_eq!((key["n"].as_str().unwrap().len(), &key["key_ops"]), (342, &json!(["unwrapKey"])));
     assert_eq!(body["attributes"]["enabled"], json!(true));
 }
 
@@ -106,10 +77,7 @@ fn a_disabled_newest_version_is_not_passed_over() {
     let emulator = kek(json!([{}, {"enabled": false}]));
     let (status, _, inner, message) = post(&emulator, "kek/unwrapkey", "RSA-OAEP", ABC).refusal();
     assert_eq!((status, inner.as_str()), (403, "KeyDisabled"));
-    assert_eq!(
-        message,
-        "Operation unwrapKey is not allowed on a disabled key."
-    );
+    assert_eq!(message, "Operation unwrapKey is not allowed on a disabled key.");
 }
 
 #[test]
@@ -124,10 +92,7 @@ fn key_ops_and_dates_are_kept_to() {
     let url = format!("https://{HOST}/keys/kek");
     let wrapped = azure_emulator::wrap(&scenario, None, &url, Algorithm::RsaOaep, b"abc").unwrap();
     let expired = kek(json!([{"exp": 1_000_000_000}]));
-    assert_eq!(
-        value(&post(&expired, "kek/unwrapkey", "RSA-OAEP", &wrapped)),
-        ABC
-    );
+    assert_eq!(value(&post(&expired, "kek/unwrapkey", "RSA-OAEP", &wrapped)), ABC);
     assert_eq!(post(&expired, "kek/wrapkey", "RSA-OAEP", ABC).status, 403);
 }
 
@@ -143,22 +108,13 @@ fn bad_content_is_refused() {
     };
     let not_base64 = message(json!({"alg": "RSA-OAEP", "value": "+/+/"}));
     assert_eq!(not_base64, "Content of 'value' is not base64url.");
-    assert_eq!(
-        message(json!({"alg": "RSA-OAEP"})),
-        "Property 'value' is required."
-    );
-    assert_eq!(
-        message(json!({"value": ABC})),
-        "Property 'alg' is required."
-    );
+    assert_eq!(message(json!({"alg": "RSA-OAEP"})), "Property 'value' is required.");
+    assert_eq!(message(json!({"value": ABC})), "Property 'alg' is required.");
     assert!(message(json!({"alg": "A256KW", "value": ABC})).contains("A256KW"));
     message(json!([]));
     message(json!({"alg": "RSA1_5", "value": ABC}));
     let long = "A".repeat(400);
-    assert_eq!(
-        post(&emulator, "kek/wrapkey", "RSA-OAEP", &long).status,
-        400
-    );
+    assert_eq!(post(&emulator, "kek/wrapkey", "RSA-OAEP", &long).status, 400);
 }
 
 #[test]
@@ -166,15 +122,9 @@ fn unknown_keys_versions_and_actions_are_not_found() {
     let emulator = kek(json!([{}]));
     let (status, code, _, message) = post(&emulator, "zzz/unwrapkey", "RSA-OAEP", ABC).refusal();
     assert_eq!((status, code.as_str()), (404, "KeyNotFound"));
-    assert!(
-        message.starts_with("A key with (name/id) zzz was not found"),
-        "{message}"
-    );
+    assert!(message.starts_with("A key with (name/id) zzz was not found"), "{message}");
     let version = format!("kek/{}/unwrapkey", "0".repeat(32));
-    assert_eq!(
-        post(&emulator, &version, "RSA-OAEP", ABC).refusal().1,
-        "KeyNotFound"
-    );
+    assert_eq!(post(&emulator, &version, "RSA-OAEP", ABC).refusal().1, "KeyNotFound");
     assert_eq!(post(&emulator, "kek/explode", "RSA-OAEP", ABC).status, 404);
 }
 
@@ -207,12 +157,7 @@ fn wrapped_secrets_come_from_files_too() {
     std::fs::write(&file, scenario.to_string()).unwrap();
     let scenario = Scenario::from_file(&file).unwrap();
     let emulator = Emulator::start(scenario, Options::default()).unwrap();
-    let secret = Vault::new(&emulator)
-        .get("/secrets/s?api-version=7.4")
-        .json();
+    let secret = Vault::new(&emulator).get("/secrets/s?api-version=7.4").json();
     let wrapped = secret["value"].as_str().unwrap();
-    assert_eq!(
-        value(&post(&emulator, "kek/unwrapkey", "RSA-OAEP-256", wrapped)),
-        ABC
-    );
+    assert_eq!(value(&post(&emulator, "kek/unwrapkey", "RSA-OAEP-256", wrapped)), ABC);
 }

@@ -17,59 +17,31 @@ fn everything_is_recorded_and_nothing_secret() {
             "keys": [{"name": "kek", "versions": [{}]}],
             "secrets": [{"name": "s", "versions": [{"value": VALUE}]}]}],
     });
-    let options = Options {
-        log: Some(file.clone()),
-        ..Options::default()
-    };
+    let options = Options { log: Some(file.clone()), ..Options::default() };
     let emulator = Emulator::start(Scenario::from_value(scenario).unwrap(), options).unwrap();
     let vault = Vault::new(&emulator);
-    assert_eq!(
-        vault.get("/secrets/s?api-version=7.4").json()["value"],
-        VALUE
-    );
+    assert_eq!(vault.get("/secrets/s?api-version=7.4").json()["value"], VALUE);
     let body = json!({"alg": "RSA-OAEP", "value": VALUE});
-    let wrapped = vault
-        .post("/keys/kek/wrapkey?api-version=7.4", &body)
-        .json();
+    let wrapped = vault.post("/keys/kek/wrapkey?api-version=7.4", &body).json();
     let wrapped = wrapped["value"].as_str().unwrap();
-    assert_eq!(
-        Vault::with(&emulator, HOST, "stolen")
-            .get("/secrets/s")
-            .status,
-        401
-    );
+    assert_eq!(Vault::with(&emulator, HOST, "stolen").get("/secrets/s").status, 401);
 
     let text = std::fs::read_to_string(&file).unwrap();
     for secret in [VALUE, wrapped, "stolen", &token(&emulator, AUDIENCE)] {
         assert!(!text.contains(secret));
     }
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let events: Vec<&str> = lines
-        .iter()
-        .map(|line| line["event"].as_str().unwrap())
-        .collect();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<&str> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
     let mut expected = vec!["connection", "request"];
     expected.extend(["connection", "handshake", "request"].repeat(3));
     assert_eq!(events, expected);
-    let requests: Vec<_> = lines
-        .iter()
-        .filter(|line| line["event"] == "request")
-        .collect();
-    let seen: Vec<_> = requests
-        .iter()
-        .map(|line| (&line["path"], &line["status"]))
-        .collect();
+    let requests: Vec<_> = lines.iter().filter(|line| line["event"] == "request").collect();
+    let seen: Vec<_> = requests.iter().map(|line| (&line["path"], &line["status"])).collect();
     assert_eq!(seen[1], (&json!("/secrets/s"), &json!(200)));
     assert_eq!(seen[3], (&json!("/secrets/s"), &json!(401)));
     let bearer = format!("Bearer present: audience {AUDIENCE}");
     assert_eq!(requests[1]["authorization"], bearer);
-    assert_eq!(
-        requests[3]["authorization"],
-        "Bearer present: unknown token"
-    );
+    assert_eq!(requests[3]["authorization"], "Bearer present: unknown token");
     assert_eq!(requests[2]["body_length"], body.to_string().len());
 }
 

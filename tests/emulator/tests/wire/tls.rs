@@ -8,10 +8,7 @@ use super::client::{HOST, one_vault, request, start, vault};
 fn shake(emulator: &Emulator, host: &str) -> Result<u16, String> {
     let request = request("GET", "/healthstatus", host, &[], "");
     let answer = vault(emulator, host, &request);
-    answer
-        .end
-        .map(|()| answer.status)
-        .map_err(|error| error.to_string())
+    answer.end.map(|()| answer.status).map_err(|error| error.to_string())
 }
 
 /// The client may know of a failure first, so the log is waited for.
@@ -26,21 +23,14 @@ fn failed_handshake(emulator: &Emulator) -> String {
 
 #[test]
 fn several_vaults_share_a_port_and_have_certificates_of_their_own() {
-    let hosts = [
-        "a.vault.azure.net",
-        "b.vault.usgovcloudapi.net",
-        "c.managedhsm.azure.cn",
-    ];
+    let hosts = ["a.vault.azure.net", "b.vault.usgovcloudapi.net", "c.managedhsm.azure.cn"];
     let vaults: Vec<_> = hosts.iter().map(|host| json!({"host": host})).collect();
     let emulator = start(json!({"vaults": vaults}));
     for host in hosts {
         assert_eq!(shake(&emulator, host), Ok(200));
     }
     let handshakes = emulator.handshakes();
-    let names: Vec<_> = handshakes
-        .iter()
-        .filter_map(|one| one.sni.as_deref())
-        .collect();
+    let names: Vec<_> = handshakes.iter().filter_map(|one| one.sni.as_deref()).collect();
     assert_eq!(names, hosts);
 }
 
@@ -65,9 +55,7 @@ fn a_certificate_can_be_changed_while_running() {
     let emulator = one_vault(json!({"certificate": "expired"}));
     assert!(shake(&emulator, HOST).is_err());
     let (certificate, vault) = (Certificate::Valid, HOST.to_owned());
-    emulator
-        .change(Change::SetCertificate { certificate, vault })
-        .unwrap();
+    emulator.change(Change::SetCertificate { certificate, vault }).unwrap();
     assert_eq!(shake(&emulator, HOST), Ok(200));
 }
 
@@ -86,14 +74,7 @@ fn a_kept_ca_still_signs_after_a_restart() {
     let begin = || {
         let scenario = Scenario::from_value(json!({"vaults": [{"host": HOST}]})).unwrap();
         let state = Some(state.path().to_owned());
-        Emulator::start(
-            scenario,
-            Options {
-                state,
-                ..Options::default()
-            },
-        )
-        .unwrap()
+        Emulator::start(scenario, Options { state, ..Options::default() }).unwrap()
     };
     let first = begin().ca_pem();
     let second = begin();
