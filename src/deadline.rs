@@ -32,6 +32,11 @@ impl<'a> Deadline<'a> {
         Self { clock, start, end: limit.map(|limit| start.saturating_add(limit)) }
     }
 
+    /// The moment on the deadline's clock; parts of one deadline share it.
+    pub fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
     /// Time since the deadline was started.
     pub fn elapsed(&self) -> Duration {
         self.clock.now().saturating_sub(self.start)

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::azure::id::Host;
+use crate::azure::id::{Host, KeyId};
 use crate::config::diagnostic::Diagnostic;
 use crate::volume::{DeviceSpec, KeyFileName, VolumeName};
 
@@ -131,6 +131,11 @@ pub enum Kind {
         call: &'static str,
         /// What the system said.
         reason: String,
+    },
+    /// The KEK, or the version that wrapped the key, is not in the vault: HTTP 404.
+    KekMissing {
+        /// The key that was named.
+        kek: KeyId,
     },
     /// No vfat file system labelled `BEK VOLUME` showed up.
     KeyDiskMissing {
@@ -313,8 +318,10 @@ pub struct Denied {
     pub object_id: Option<String>,
     /// The client address, when a firewall's answer says so.
     pub address: Option<String>,
-    /// The first sentence of Key Vault's own message.
+    /// Key Vault's own message: its first sentence for 403, its first line for 401.
     pub text: String,
+    /// `x-ms-request-id`, which Microsoft's support asks for.
+    pub request_id: Option<String>,
 }
 
 /// Why a host or its answer is not trusted.
@@ -364,6 +371,7 @@ impl Kind {
             Self::HeaderUnusable { .. } => "header-unusable",
             Self::IdentityMissing { .. } => "identity-missing",
             Self::Internal { .. } => "internal",
+            Self::KekMissing { .. } => "kek-missing",
             Self::KeyDiskMissing { .. } => "key-disk-missing",
             Self::KeyDiskUnreadable { .. } => "key-disk-unreadable",
             Self::KeyFileUnusable { .. } => "key-file-unusable",
@@ -398,6 +406,7 @@ impl Kind {
             Self::ContentUnrecognized
             | Self::HeaderUnusable { .. }
             | Self::Internal { .. }
+            | Self::KekMissing { .. }
             | Self::KeyDiskMissing { .. }
             | Self::KeyDiskUnreadable { .. }
             | Self::KeyFileUnusable { .. }
@@ -437,6 +446,13 @@ impl fmt::Display for Kind {
                 write!(f, "this VM has no usable managed identity: HTTP {status}: {text}")
             }
             Self::Internal { call, reason } => write!(f, "{call}: {reason}"),
+            Self::KekMissing { kek } => write!(
+                f,
+                "key vault {}: HTTP 404 KeyNotFound ({}/{})",
+                short(kek.host()),
+                kek.name().as_str(),
+                kek.version().as_str()
+            ),
             Self::KeyDiskMissing { waited } => write!(
                 f,
                 "no key disk (vfat, label \"BEK VOLUME\") appeared in {}",
@@ -534,16 +550,20 @@ impl fmt::Display for Kind {
     }
 }
 
+impl fmt::Display for TransportProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(reason) | Self::Interrupted(reason) => f.write_str(reason),
+            Self::Resolve(reason) => write!(f, "name lookup failed: {reason}"),
+            Self::Status(status) => write!(f, "HTTP {status}"),
+            Self::TimedOut => f.write_str("no answer"),
+        }
+    }
+}
+
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.problem {
-            TransportProblem::Connect(reason) | TransportProblem::Interrupted(reason) => {
-                f.write_str(reason)?;
-            }
-            TransportProblem::Resolve(reason) => write!(f, "name lookup failed: {reason}")?,
-            TransportProblem::Status(status) => write!(f, "HTTP {status}")?,
-            TransportProblem::TimedOut => f.write_str("no answer")?,
-        }
+        self.problem.fmt(f)?;
         let times = if self.tries == 1 { "try" } else { "tries" };
         write!(f, "; gave up after {} {times} in {}", self.tries, seconds(self.elapsed))
     }

@@ -35,6 +35,10 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
         Kind::Internal { .. } => {
             &["this is a bug in bek-unlock; please report it with the journal"]
         }
+        Kind::KekMissing { .. } => &[
+            "was the KEK's version deleted? recover it: az keyvault key recover --help",
+            "kek= in /etc/bektab and the secret's tag say which KEK wrapped the key",
+        ],
         Kind::KeyDiskMissing { .. } => &[
             "deallocate the VM, then start it; a reboot does not help",
             "still missing? the vault must be enabled for disk encryption",
@@ -168,6 +172,7 @@ mod tests {
             object_id: Some("6f1c0d52".to_owned()),
             address: Some("10.0.0.4".to_owned()),
             text: String::new(),
+            request_id: None,
         }))
     }
 

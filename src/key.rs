@@ -7,6 +7,8 @@ pub mod candidates;
 pub mod disk;
 pub mod file;
 pub mod prompt;
+pub mod unwrap;
+pub mod vault;
 
 use std::fmt;
 
@@ -26,6 +28,16 @@ pub trait KeySource {
     /// an empty list when there are no more. Also asked again after an error, because what was not
     /// there in time may be there now. Errors say why there is nothing.
     fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind>;
+}
+
+impl<S: KeySource + ?Sized> KeySource for Box<S> {
+    fn name(&self) -> SourceName {
+        (**self).name()
+    }
+
+    fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind> {
+        (**self).keys(deadline)
+    }
 }
 
 /// A passphrase that may open the volume, and where it came from.

@@ -44,6 +44,8 @@ kinds! {
         "0b84681878b74080b90bd5768b3b8839",
     Kind::Internal { .. } => "internal"
         "2e8c95362e9945cd82fe19a18e16743e",
+    Kind::KekMissing { .. } => "kek-missing"
+        "23961c78c01ca95bd2733063a66a12c5",
     Kind::KeyDiskMissing { .. } => "key-disk-missing"
         "8e3de66721274748bd64dce31fe7835b",
     Kind::KeyDiskUnreadable { .. } => "key-disk-unreadable"

@@ -105,6 +105,19 @@ impl SecretId {
     pub fn version(&self) -> Option<&Version> {
         self.version.as_ref()
     }
+
+    /// The same secret in whatever version is the newest.
+    pub fn newest(&self) -> Self {
+        Self { host: self.host.clone(), name: self.name.clone(), version: None }
+    }
+
+    /// `NAME[/VERSION]`: enough where the vault is named already.
+    pub fn short(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{}/{}", self.name.as_str(), version.as_str()),
+            None => self.name.as_str().to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for SecretId {
@@ -254,6 +267,9 @@ mod tests {
         let id = SecretId::parse("https://v.vault.azure.net/secrets/bek-1/").unwrap();
         assert_eq!((id.name().as_str(), id.version()), ("bek-1", None));
         assert_eq!(id.to_string(), "https://v.vault.azure.net/secrets/bek-1");
+        let versioned = SecretId::parse("https://v.vault.azure.net/secrets/bek-1/0123").unwrap();
+        assert_eq!(versioned.short(), "bek-1/0123");
+        assert_eq!(versioned.newest(), id);
     }
 
     #[test]

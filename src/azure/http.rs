@@ -1,0 +1,84 @@
+//! The port between the Azure client and the network: one request, one answer.
+//!
+//! edge/http.rs implements [`Http`] with TLS, tests with a list of answers. A request cannot name
+//! a wrong place: it goes to IMDS or to a [`TrustedHost`], and only trust.rs makes those. Nothing
+//! here decides what a status means or whether to try again; that is retry.rs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::trust::TrustedHost;
+use crate::secret::Secret;
+
+/// Sends one request over HTTP/1.1.
+pub trait Http {
+    /// Sends `request` once and reads the whole answer, redirects included: they are not followed.
+    ///
+    /// `timeout` covers name lookup, connection, TLS, request and answer. Errors: see
+    /// [`HttpError`]; an HTTP status is never an error here.
+    fn send(&mut self, request: &Request<'_>, timeout: Duration) -> Result<Response, HttpError>;
+}
+
+/// One request; with a body it is a POST of JSON, without one a GET.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Where it goes.
+    pub service: Service<'a>,
+    /// Path and query, beginning with `/`.
+    pub target: &'a str,
+    /// The access token.
+    pub bearer: Option<&'a Secret>,
+    /// JSON.
+    pub body: Option<&'a Secret>,
+    /// The largest answer that is read, in bytes.
+    pub limit: usize,
+}
+
+/// Who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service<'a> {
+    /// `http://169.254.169.254`, with the header `Metadata: true`, never through a proxy.
+    Metadata,
+    /// `https://HOST`, port 443.
+    Vault(&'a TrustedHost),
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// `retry-after-ms`, `x-ms-retry-after-ms` or `Retry-After` in seconds, whichever is there.
+    pub retry_after: Option<Duration>,
+    /// `x-ms-request-id`: what Microsoft's support asks for.
+    pub request_id: Option<String>,
+    /// `WWW-Authenticate`.
+    pub challenge: Option<String>,
+    /// The body, wiped when dropped: it may hold a key or a token.
+    pub body: Secret,
+}
+
+/// Why there is no answer. Texts are printable ASCII already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HttpError {
+    /// The certificate was refused; the verifier's words.
+    Certificate(String),
+    /// The certificate is not valid yet or any more.
+    CertificateTime(String),
+    /// No connection: refused, no route, network unreachable; the system's words.
+    Connect(String),
+    /// The client could not be set up or driven; nothing to do with the other side.
+    Internal(String),
+    /// The connection broke before the answer was whole.
+    Interrupted(String),
+    /// The other side does not speak HTTP or TLS as it should.
+    Malformed(String),
+    /// This file holds no certificate authority that can be read.
+    NoAuthorities(PathBuf),
+    /// The host name did not resolve; the resolver's words.
+    Resolve(String),
+    /// Nothing within the time limit.
+    TimedOut,
+    /// The body is longer than the request's limit, in bytes.
+    TooLarge(usize),
+}

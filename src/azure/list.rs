@@ -1,0 +1,246 @@
+//! Lists of secrets: the disk secrets of a vault, and the versions of one secret.
+//!
+//! Pages are followed only on the same host and below the same path, to a bounded number, so that
+//! neither a hostile vault nor a broken one leads anywhere else or on for ever. Lists hold no
+//! values.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use serde::Deserialize;
+
+use super::answer::Operation;
+use super::id::{Host, SecretId, VaultUrl};
+use super::json::Loose;
+use super::tags::{DiskTags, RawTags};
+use super::trust::TrustedHost;
+use super::{Azure, Call, untrusted};
+use crate::deadline::Deadline;
+use crate::error::{Kind, printable};
+
+/// 25 entries of 15 tags of twice 512 characters, with some air.
+const PAGE_LIMIT: usize = 512 * 1024;
+/// 25 secrets a page: 10,000 secrets. Pages may be short or even empty.
+const PAGES: usize = 400;
+
+/// A secret as a list shows it: without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedSecret {
+    /// With a version only in a list of versions.
+    pub id: SecretId,
+    /// Of the newest version, or of this one in a list of versions.
+    pub attributes: Attributes,
+    /// `BEK`, `Wrapped BEK`, anything, nothing.
+    pub content_type: Option<String>,
+    /// ADE's tags.
+    pub tags: DiskTags,
+}
+
+/// State and times of a secret; times in seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// Disabled secrets cannot be read.
+    pub enabled: bool,
+    /// When this version was made.
+    pub created: Option<u64>,
+    /// `nbf`: for information only, reading works before it.
+    pub not_before: Option<u64>,
+    /// `exp`: for information only, reading works after it.
+    pub expires: Option<u64>,
+}
+
+impl Attributes {
+    /// What is odd about the time window at `now`; Key Vault hands the secret out all the same.
+    pub fn outside_window(&self, now: u64) -> Option<&'static str> {
+        if self.expires.is_some_and(|expires| expires <= now) {
+            Some("expired")
+        } else if self.not_before.is_some_and(|start| now < start) {
+            Some("not valid yet")
+        } else {
+            None
+        }
+    }
+}
+
+/// The disk secrets of a vault.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// How many secrets the vault has.
+    pub seen: usize,
+    /// Those that carry the tag `DiskEncryptionKeyFileName`.
+    pub secrets: Vec<ListedSecret>,
+}
+
+impl Azure {
+    /// All disk secrets of `vault`; asked once per vault and process.
+    ///
+    /// Needs `secrets/list`. Errors: `VaultDenied`, `VaultUnreachable`, `VaultUntrusted`, and those
+    /// of getting a token.
+    pub fn disk_secrets(
+        &mut self,
+        vault: &VaultUrl,
+        deadline: &Deadline<'_>,
+    ) -> Result<Rc<Listing>, Kind> {
+        if let Some(known) = self.listings.get(vault) {
+            return Ok(Rc::clone(known));
+        }
+        let host = self.trust.check(vault.host())?;
+        let mut listing = Listing::default();
+        self.pages(&host, "/secrets", deadline, |secret| {
+            listing.seen += 1;
+            if secret.tags.file.is_some() {
+                listing.secrets.push(secret);
+            }
+        })?;
+        log::debug!(
+            "{host}: {} of {} secrets are disk secrets",
+            listing.secrets.len(),
+            listing.seen,
+            host = host.host()
+        );
+        let listing = Rc::new(listing);
+        self.listings.insert(vault.clone(), Rc::clone(&listing));
+        Ok(listing)
+    }
+
+    /// All versions of a secret, the newest first; Key Vault lists them unsorted.
+    ///
+    /// Needs `secrets/list`. Errors as for [`Azure::disk_secrets`].
+    pub fn versions(
+        &mut self,
+        id: &SecretId,
+        deadline: &Deadline<'_>,
+    ) -> Result<Vec<ListedSecret>, Kind> {
+        let host = self.trust.check(id.host())?;
+        let path = format!("/secrets/{}/versions", id.name().as_str());
+        let mut versions = Vec::new();
+        self.pages(&host, &path, deadline, |version| {
+            if version.id.version().is_some() && version.id.name() == id.name() {
+                versions.push(version);
+            }
+        })?;
+        versions.sort_by_key(|version| std::cmp::Reverse(version.attributes.created));
+        Ok(versions)
+    }
+
+    fn pages(
+        &mut self,
+        host: &TrustedHost,
+        path: &str,
+        deadline: &Deadline<'_>,
+        mut each: impl FnMut(ListedSecret),
+    ) -> Result<(), Kind> {
+        let mut target = format!("{path}?api-version={}", super::API_VERSION);
+        for _ in 0..PAGES {
+            let call = Call {
+                host,
+                target: &target,
+                body: None,
+                limit: PAGE_LIMIT,
+                operation: Operation::ListSecrets,
+            };
+            let response = self.ask(&call, deadline)?;
+            let Some(page) = Page::parse(response.body.expose()) else {
+                return Err(untrusted(host, "answer is no list of secrets"));
+            };
+            for entry in page.value {
+                match entry.parse(host.host()) {
+                    Some(secret) => each(secret),
+                    None => return Err(untrusted(host, "a listed secret is not of this vault")),
+                }
+            }
+            let Some(link) = page.next_link.filter(|link| !link.is_empty()) else {
+                return Ok(());
+            };
+            let Some(next) = next_target(&link, host.host(), path) else {
+                let link = printable(&link, 60);
+                return Err(untrusted(host, &format!("next page leads elsewhere: {link}")));
+            };
+            if next == target {
+                return Err(untrusted(host, "next page is the same page"));
+            }
+            target = next;
+        }
+        Err(untrusted(host, &format!("list of secrets has more than {PAGES} pages")))
+    }
+}
+
+/// Path and query of `nextLink`, if it is `https` on the same host and the same path.
+fn next_target(link: &str, host: &Host, path: &str) -> Option<String> {
+    let (scheme, rest) = link.split_at_checked(8)?;
+    if !scheme.eq_ignore_ascii_case("https://") || link.len() > 8192 {
+        return None;
+    }
+    let (authority, target) = rest.split_at_checked(rest.find('/')?)?;
+    let named = Host::parse(authority.strip_suffix(":443").unwrap_or(authority))?;
+    let (asked, query) = target.split_once('?')?;
+    let same_path = asked.trim_end_matches('/').eq_ignore_ascii_case(path);
+    let plain = query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    (named == *host && same_path && plain).then(|| target.to_owned())
+}
+
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow, default)]
+    value: Vec<Entry<'a>>,
+    #[serde(borrow, rename = "nextLink")]
+    next_link: Option<Cow<'a, str>>,
+}
+
+impl<'a> Page<'a> {
+    fn parse(body: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok()
+    }
+}
+
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow, rename = "contentType")]
+    content_type: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    attributes: Option<RawAttributes<'a>>,
+    #[serde(borrow)]
+    tags: Option<RawTags<'a>>,
+}
+
+impl Entry<'_> {
+    fn parse(self, host: &Host) -> Option<ListedSecret> {
+        Some(ListedSecret {
+            id: SecretId::parse(&self.id).filter(|id| id.host() == host)?,
+            attributes: self.attributes.unwrap_or_default().parse(),
+            content_type: self.content_type.map(|kind| printable(&kind, 255)),
+            tags: self.tags.as_ref().map(DiskTags::parse).unwrap_or_default(),
+        })
+    }
+}
+
+/// `attributes` of a list entry or a secret.
+#[derive(Default, Deserialize)]
+pub(super) struct RawAttributes<'a> {
+    #[serde(borrow)]
+    enabled: Option<Loose<'a>>,
+    #[serde(borrow)]
+    created: Option<Loose<'a>>,
+    #[serde(borrow)]
+    nbf: Option<Loose<'a>>,
+    #[serde(borrow)]
+    exp: Option<Loose<'a>>,
+}
+
+impl RawAttributes<'_> {
+    pub(super) fn parse(self) -> Attributes {
+        let number = |value: Option<Loose<'_>>| value.and_then(|value| value.number());
+        Attributes {
+            // Without a word about it a secret counts as enabled: reading it will tell.
+            enabled: self.enabled.and_then(|value| value.truth()).unwrap_or(true),
+            created: number(self.created),
+            not_before: number(self.nbf),
+            expires: number(self.exp),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,365 @@
+use ::base64::Engine;
+use ::base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+
+use super::*;
+use crate::azure::fake::{Fake, answer, refused, token};
+use crate::azure::http::{HttpError, Response};
+use crate::azure::id::VaultUrl;
+use crate::deadline::VirtualClock;
+use crate::error::TransportProblem;
+
+const VAULT: &str = "https://contoso-kv.vault.azure.net";
+const FILE: &str = "LinuxPassPhraseFileName_1_0";
+
+type Answer = Result<Response, HttpError>;
+
+/// What the source hands over until it has no more: origin and key, and the error's words.
+fn run(source: &mut KeyVault) -> Vec<String> {
+    let clock = VirtualClock::default();
+    let deadline = Deadline::start(&clock, Some(Duration::from_secs(90)));
+    let mut said = Vec::new();
+    loop {
+        match source.keys(&deadline) {
+            Ok(candidates) if candidates.is_empty() => return said,
+            Ok(candidates) => said.extend(candidates.into_iter().map(|found| {
+                let key = String::from_utf8_lossy(found.secret.expose()).into_owned();
+                format!("{} = {key}", found.origin)
+            })),
+            Err(kind) => {
+                said.push(kind.to_string());
+                return said;
+            }
+        }
+    }
+}
+
+fn source(fake: &Fake, lookup: Lookup, kek: Kek) -> KeyVault {
+    KeyVault::new(Rc::new(RefCell::new(fake.azure())), lookup, kek)
+}
+
+fn by_url(path: &str) -> Lookup {
+    Lookup::Secret(SecretId::parse(&format!("{VAULT}/secrets/{path}")).unwrap())
+}
+
+fn by_tags(machine: MachineName) -> Lookup {
+    Lookup::Tags {
+        vault: VaultUrl::parse(VAULT).unwrap(),
+        files: vec![KeyFileName::parse(FILE).unwrap()],
+        machine,
+    }
+}
+
+fn kek(version: &str) -> KeyId {
+    KeyId::parse(&format!("{VAULT}/keys/kek/{version}")).unwrap()
+}
+
+/// A secret whose plain key is its own path.
+fn plain(path: &str) -> Answer {
+    let value = BASE64_STANDARD.encode(path);
+    answer(
+        200,
+        &format!(r#"{{"value":"{value}","contentType":"BEK","id":"{VAULT}/secrets/{path}"}}"#),
+    )
+}
+
+fn wrapped(path: &str, tag: &str) -> Answer {
+    let value = BASE64_URL_SAFE_NO_PAD.encode([0xfe; 256]);
+    answer(
+        200,
+        &format!(
+            r#"{{"value":"{value}","contentType":"Wrapped BEK","id":"{VAULT}/secrets/{path}",
+            "tags":{{"DiskEncryptionKeyEncryptionKeyURL":"{tag}"}}}}"#
+        ),
+    )
+}
+
+fn unwrapped(version: &str, key: &str) -> Answer {
+    let value = BASE64_URL_SAFE_NO_PAD.encode(key);
+    answer(200, &format!(r#"{{"kid":"{VAULT}/keys/kek/{version}","value":"{value}"}}"#))
+}
+
+/// A list entry: `path`, machine, time of creation, enabled.
+fn list(entries: &[(&str, &str, u64, bool)]) -> Answer {
+    let entries: Vec<String> = entries
+        .iter()
+        .map(|(path, machine, created, enabled)| {
+            format!(
+                r#"{{"id":"{VAULT}/secrets/{path}",
+                "attributes":{{"enabled":{enabled},"created":{created}}},
+                "tags":{{"DiskEncryptionKeyFileName":"{FILE}","MachineName":"{machine}"}}}}"#
+            )
+        })
+        .collect();
+    answer(200, &format!(r#"{{"value":[{}],"nextLink":null}}"#, entries.join(",")))
+}
+
+#[test]
+fn a_secret_in_one_version_is_all_there_is() {
+    let fake = Fake::new([token(), plain("bek-1/0123456789")]);
+    let mut source = source(&fake, by_url("bek-1/0123456789"), Kek::default());
+    assert_eq!(run(&mut source), ["key vault contoso-kv: bek-1/01234567 = bek-1/0123456789"]);
+    assert_eq!(fake.requests().len(), 2);
+}
+
+#[test]
+fn older_versions_follow_only_when_the_newest_did_not_open_it() {
+    let fake = Fake::new([
+        token(),
+        plain("bek-1/3"),
+        list(&[
+            ("bek-1/1", "", 10, true),
+            ("bek-1/3", "", 30, true),
+            ("bek-1/2", "", 20, true),
+            ("bek-1/0", "", 25, false),
+        ]),
+        plain("bek-1/2"),
+        plain("bek-1/1"),
+    ]);
+    let mut source = source(&fake, by_url("bek-1"), Kek::default());
+    let clock = VirtualClock::default();
+    let deadline = Deadline::start(&clock, None);
+    assert_eq!(source.keys(&deadline).unwrap().len(), 1);
+    assert_eq!(fake.requests().len(), 2);
+    assert_eq!(
+        run(&mut source),
+        ["key vault contoso-kv: bek-1/2 = bek-1/2", "key vault contoso-kv: bek-1/1 = bek-1/1"]
+    );
+    assert_eq!(
+        fake.lines()[2..],
+        [
+            "GET contoso-kv.vault.azure.net/secrets/bek-1/versions",
+            "GET contoso-kv.vault.azure.net/secrets/bek-1/2",
+            "GET contoso-kv.vault.azure.net/secrets/bek-1/1",
+        ]
+    );
+}
+
+#[test]
+fn without_the_right_to_list_the_newest_version_is_enough() {
+    let denied = refused(403, "Forbidden", "AccessDenied", "No list.");
+    let fake = Fake::new([token(), plain("bek-1/3"), denied]);
+    let mut source = source(&fake, by_url("bek-1"), Kek::default());
+    assert_eq!(run(&mut source), ["key vault contoso-kv: bek-1/3 = bek-1/3"]);
+    assert_eq!(fake.requests().len(), 3);
+}
+
+#[test]
+fn a_missing_secret_is_not_asked_for_its_versions() {
+    let fake = Fake::new([token(), refused(404, "SecretNotFound", "", "Not found.")]);
+    let mut source = source(&fake, by_url("bek-1"), Kek::default());
+    assert_eq!(run(&mut source), ["key vault contoso-kv: HTTP 404 SecretNotFound (bek-1)"]);
+    assert_eq!(fake.requests().len(), 2);
+}
+
+#[test]
+fn a_disabled_newest_version_leaves_the_older_ones() {
+    let disabled = refused(403, "Forbidden", "SecretDisabled", "Disabled.");
+    let versions = list(&[("bek-1/3", "", 30, false), ("bek-1/2", "", 20, true)]);
+    let fake = Fake::new([token(), disabled, versions, plain("bek-1/2")]);
+    let mut source = source(&fake, by_url("bek-1"), Kek::default());
+    assert_eq!(
+        run(&mut source),
+        [
+            "key vault contoso-kv: bek-1/2 = bek-1/2",
+            "key vault contoso-kv: secret bek-1 is disabled",
+        ]
+    );
+}
+
+#[test]
+fn tags_find_the_newest_enabled_secret_of_this_machine() {
+    let fake = Fake::new([
+        token(),
+        list(&[
+            ("old", "vm-1", 10, true),
+            ("foreign", "vm-2", 99, true),
+            ("new", "VM-1", 20, true),
+            ("unnamed", "", 50, true),
+        ]),
+        plain("new/1"),
+    ]);
+    let machine = MachineName::Guest(Some("vm-1".to_owned()));
+    let mut source = source(&fake, by_tags(machine), Kek::default());
+    let clock = VirtualClock::default();
+    let deadline = Deadline::start(&clock, None);
+    let found = source.keys(&deadline).unwrap();
+    assert_eq!(found[0].origin, "key vault contoso-kv: new/1");
+    assert!(!found[0].from_file);
+    assert_eq!(fake.requests().len(), 3);
+}
+
+#[test]
+fn all_that_may_fit_is_tried_in_order_and_the_vm_name_asked_when_needed() {
+    let no_versions = || answer(200, r#"{"value":[]}"#);
+    let fake = Fake::new([
+        token(),
+        list(&[
+            ("by-vm", "vm-resource", 40, true),
+            ("by-host", "host-1", 10, true),
+            ("unnamed", "", 50, true),
+            ("foreign", "vm-2", 99, true),
+        ]),
+        plain("by-host/1"),
+        answer(200, "vm-resource"),
+        plain("by-vm/1"),
+        plain("unnamed/1"),
+        no_versions(),
+        no_versions(),
+        no_versions(),
+    ]);
+    // The host name is an FQDN by now.
+    let machine = MachineName::Guest(Some("host-1.contoso.com".to_owned()));
+    let mut source = source(&fake, by_tags(machine), Kek::default());
+    let origins: Vec<String> =
+        run(&mut source).iter().map(|said| said.split(" = ").next().unwrap().to_owned()).collect();
+    assert_eq!(
+        origins,
+        [
+            "key vault contoso-kv: by-host/1",
+            "key vault contoso-kv: by-vm/1",
+            "key vault contoso-kv: unnamed/1",
+        ]
+    );
+    assert_eq!(fake.lines()[3], "GET imds/metadata/instance/compute/name");
+}
+
+#[test]
+fn a_given_machine_name_is_not_replaced() {
+    let fake = Fake::new([token(), list(&[("foreign", "vm-2", 99, true)])]);
+    let machine = MachineName::Given("vm-1".to_owned());
+    let mut source = source(&fake, by_tags(machine), Kek::default());
+    assert_eq!(
+        run(&mut source),
+        [format!("key vault contoso-kv: none of 1 secrets has tags for {FILE}")]
+    );
+    assert_eq!(fake.requests().len(), 2);
+}
+
+#[test]
+fn a_vm_without_name_goes_on_with_unnamed_secrets() {
+    let fake = Fake::new([
+        token(),
+        list(&[("unnamed", "", 50, true), ("foreign", "vm-2", 60, true)]),
+        answer(400, r#"{"error":"bad"}"#),
+        plain("unnamed/1"),
+        answer(200, r#"{"value":[]}"#),
+    ]);
+    let mut source = source(&fake, by_tags(MachineName::Guest(None)), Kek::default());
+    assert_eq!(run(&mut source), ["key vault contoso-kv: unnamed/1 = unnamed/1"]);
+}
+
+#[test]
+fn the_vm_name_is_not_asked_when_it_decides_nothing() {
+    let fake = Fake::new([token(), list(&[("unnamed", "", 50, true)]), plain("unnamed/1")]);
+    let mut source = source(&fake, by_tags(MachineName::Guest(None)), Kek::default());
+    let clock = VirtualClock::default();
+    let deadline = Deadline::start(&clock, None);
+    assert_eq!(source.keys(&deadline).unwrap().len(), 1);
+    assert_eq!(fake.requests().len(), 3);
+}
+
+#[test]
+fn only_disabled_secrets_are_reported_as_such() {
+    let versions = list(&[("off/1", "vm-1", 10, false)]);
+    let fake = Fake::new([token(), list(&[("off", "vm-1", 10, false)]), versions]);
+    let machine = MachineName::Given("vm-1".to_owned());
+    let mut source = source(&fake, by_tags(machine), Kek::default());
+    assert_eq!(run(&mut source), ["key vault contoso-kv: secret off is disabled"]);
+}
+
+#[test]
+fn the_tag_names_the_kek_and_its_version() {
+    let fake = Fake::new([
+        token(),
+        wrapped("bek-1/1", &format!("{VAULT}:443/keys/KEK/0123/")),
+        unwrapped("0123", "passphrase"),
+    ]);
+    let mut source = source(&fake, by_url("bek-1/1"), Kek::default());
+    assert_eq!(run(&mut source), ["key vault contoso-kv: bek-1/1 = passphrase"]);
+    assert_eq!(fake.lines()[2], "POST contoso-kv.vault.azure.net/keys/kek/0123/unwrapkey");
+}
+
+#[test]
+fn a_kek_tag_that_points_elsewhere_gets_no_request() {
+    let fake = Fake::new([token(), wrapped("bek-1/1", "https://kv.evil.org/keys/kek/0123")]);
+    let mut source = source(&fake, by_url("bek-1/1"), Kek::default());
+    assert_eq!(run(&mut source), ["kv.evil.org is no Key Vault host; no token was sent"]);
+    assert_eq!(fake.requests().len(), 2);
+}
+
+#[test]
+fn after_a_rotation_the_tag_helps_out() {
+    let padding = "Error occurred while decoding OAEP padding.";
+    let fake = Fake::new([
+        token(),
+        wrapped("bek-1/1", &kek("0123").to_string()),
+        refused(400, "BadParameter", "", padding),
+        unwrapped("0123", "passphrase"),
+    ]);
+    let given = Kek { key: Some(kek("4567")), algorithm: None };
+    let mut source = source(&fake, by_url("bek-1/1"), given);
+    assert_eq!(run(&mut source), ["key vault contoso-kv: bek-1/1 = passphrase"]);
+}
+
+#[test]
+fn a_refused_kek_is_the_reason_and_the_next_secret_is_still_tried() {
+    let fake = Fake::new([
+        token(),
+        list(&[("a", "vm-1", 20, true), ("b", "vm-1", 10, true)]),
+        wrapped("a/1", &kek("0123").to_string()),
+        refused(403, "Forbidden", "KeyDisabled", "Operation unwrapKey is not allowed."),
+        plain("b/1"),
+        answer(200, r#"{"value":[]}"#),
+        answer(200, r#"{"value":[]}"#),
+    ]);
+    let machine = MachineName::Given("vm-1".to_owned());
+    let mut source = source(&fake, by_tags(machine), Kek::default());
+    assert_eq!(
+        run(&mut source),
+        [
+            "key vault contoso-kv: b/1 = b/1",
+            "key vault contoso-kv: HTTP 403 KeyDisabled: Operation unwrapKey is not allowed",
+        ]
+    );
+}
+
+#[test]
+fn a_refused_vault_is_not_asked_for_other_secrets() {
+    let fake = Fake::new([
+        token(),
+        list(&[("a", "vm-1", 20, true), ("b", "vm-1", 10, true)]),
+        refused(403, "Forbidden", "ForbiddenByRbac", "Caller is not authorized."),
+    ]);
+    let machine = MachineName::Given("vm-1".to_owned());
+    let mut source = source(&fake, by_tags(machine), Kek::default());
+    assert_eq!(
+        run(&mut source),
+        ["key vault contoso-kv: HTTP 403 ForbiddenByRbac: Caller is not authorized"]
+    );
+    assert_eq!(fake.requests().len(), 3);
+    let clock = VirtualClock::default();
+    let deadline = Deadline::start(&clock, None);
+    assert!(matches!(source.keys(&deadline), Err(Kind::VaultDenied(_))));
+    assert_eq!(fake.requests().len(), 3);
+}
+
+#[test]
+fn what_azure_did_not_answer_in_time_is_asked_again() {
+    let fake = Fake::new([
+        token(),
+        wrapped("bek-1/1", &kek("0123").to_string()),
+        Err(HttpError::TimedOut),
+        unwrapped("0123", "passphrase"),
+    ]);
+    let mut source = source(&fake, by_url("bek-1/1"), Kek::default());
+    let clock = VirtualClock::default();
+    // One try only: no second fits into the deadline.
+    let short = Deadline::start(&clock, Some(Duration::from_secs(1)));
+    let Kind::VaultUnreachable { unreachable, .. } = source.keys(&short).unwrap_err() else {
+        panic!()
+    };
+    assert_eq!(unreachable.problem, TransportProblem::TimedOut);
+    assert_eq!(run(&mut source), ["key vault contoso-kv: bek-1/1 = passphrase"]);
+    // The secret itself was not asked for twice.
+    assert_eq!(fake.requests().len(), 4);
+}
