@@ -214,3 +214,45 @@ fn debug_shows_no_token() {
     let shown = format!("{azure:?} {secret:?}");
     assert!(!shown.contains(TOKEN) && !shown.contains("QUJD"), "{shown}");
 }
+
+#[test]
+fn mutated_answers_end_in_printable_errors_without_their_values() {
+    let value = "U0VOVElORUw".repeat(8);
+    let bodies = [
+        format!(r#"{{"access_token":"{value}","expires_in":"86399","token_type":"Bearer"}}"#),
+        format!(r#"{{"id":"{SECRET}/1","value":"{value}","tags":{{"MachineName":"vm-1"}}}}"#),
+        format!(r#"{{"kid":"{KEK}","value":"{value}"}}"#),
+    ];
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut refused = 0;
+    for round in 0..6_000 {
+        let mut bodies = bodies.clone().map(String::into_bytes);
+        let body = &mut bodies[round % 3];
+        for _ in 0..random.usize(1..4) {
+            let place = random.usize(..body.len());
+            match random.u8(..3) {
+                0 => body[place] = random.u8(..),
+                1 => body.insert(place, *random.choice(b"\"{}[],:\\ \0").unwrap()),
+                _ => drop(body.remove(place)),
+            }
+        }
+        let answers = bodies.map(|body| {
+            answer(200, "").map(|response| Response { body: Secret::new(body), ..response })
+        });
+        let fake = Fake::new(answers);
+        let clock = VirtualClock::default();
+        let deadline = Deadline::start(&clock, Some(Duration::from_secs(9)));
+        let mut azure = fake.azure();
+        let kek = KeyId::parse(KEK).unwrap();
+        let outcome = azure
+            .secret(&id(), &deadline)
+            .and_then(|_| azure.unwrap_key(&kek, KekAlgorithm::RsaOaep, &[1; 256], &deadline));
+        if let Err(kind) = outcome {
+            refused += 1;
+            let text = format!("{kind} {kind:?}");
+            assert!(text.chars().all(|c| (' '..='~').contains(&c)), "{text}");
+            assert!(!text.contains("U0VOVElORUwU0VO"), "{text}");
+        }
+    }
+    assert!(refused > 1_000, "{refused}");
+}

@@ -24,6 +24,8 @@ pub struct Unwrap<S> {
     kek: KeyId,
     algorithm: KekAlgorithm,
     found: VecDeque<Candidate>,
+    /// Origins of all that was found so far: a source that starts over costs no second request.
+    seen: Vec<String>,
     /// The first reason why one of them came to nothing.
     failure: Option<Kind>,
 }
@@ -37,7 +39,15 @@ impl<S: KeySource> Unwrap<S> {
         algorithm: Option<KekAlgorithm>,
     ) -> Self {
         let algorithm = algorithm.unwrap_or(KekAlgorithm::RsaOaep);
-        Self { inner, azure, kek, algorithm, found: VecDeque::new(), failure: None }
+        Self {
+            inner,
+            azure,
+            kek,
+            algorithm,
+            found: VecDeque::new(),
+            seen: Vec::new(),
+            failure: None,
+        }
     }
 }
 
@@ -52,8 +62,9 @@ impl<S: KeySource> KeySource for Unwrap<S> {
     /// could be used either. A candidate Azure did not answer for in time is kept.
     fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind> {
         if self.found.is_empty() {
-            self.found = self.inner.keys(deadline)?.into();
-            self.failure = None;
+            let found = self.inner.keys(deadline)?.into_iter();
+            self.found = found.filter(|key| !self.seen.contains(&key.origin)).collect();
+            self.seen.extend(self.found.iter().map(|key| key.origin.clone()));
         }
         while let Some(candidate) = self.found.pop_front() {
             let Some(wrapped) = wrapped::find(self.algorithm, candidate.secret.expose()) else {

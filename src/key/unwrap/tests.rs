@@ -115,3 +115,13 @@ fn the_inner_error_stays_what_it_is() {
     let mut source = unwrap_files(Files(None), &fake);
     assert!(matches!(next(&mut source, 90), Err(Kind::KeyDiskMissing { .. })));
 }
+
+#[test]
+fn a_source_that_starts_over_costs_no_second_request() {
+    let fake = Fake::new([token(), unwrapped("passphrase")]);
+    let mut source = unwrap_source(&[&wrapped()], &fake);
+    assert_eq!(next(&mut source, 90).unwrap().len(), 1);
+    source.inner = Files(Some(vec![wrapped()]));
+    assert_eq!(next(&mut source, 90), Ok(Vec::new()));
+    assert_eq!(fake.requests().len(), 2);
+}

@@ -363,3 +363,23 @@ fn what_azure_did_not_answer_in_time_is_asked_again() {
     // The secret itself was not asked for twice.
     assert_eq!(fake.requests().len(), 4);
 }
+
+#[test]
+fn a_kek_in_a_managed_hsm_takes_a_token_of_its_own() {
+    let hsm = "https://contoso.managedhsm.azure.net/keys/kek/0123";
+    let value = BASE64_URL_SAFE_NO_PAD.encode("passphrase");
+    let fake = Fake::new([
+        token(),
+        wrapped("bek-1/1", hsm),
+        token(),
+        answer(200, &format!(r#"{{"kid":"{hsm}","value":"{value}"}}"#)),
+    ]);
+    let mut source = source(&fake, by_url("bek-1/1"), Kek::default());
+    assert_eq!(run(&mut source), ["key vault contoso-kv: bek-1/1 = passphrase"]);
+    let resources: Vec<String> = fake
+        .requests()
+        .into_iter()
+        .filter_map(|request| request.line.split_once("&resource=").map(|(_, end)| end.to_owned()))
+        .collect();
+    assert_eq!(resources, ["https%3A%2F%2Fvault.azure.net", "https%3A%2F%2Fmanagedhsm.azure.net"]);
+}
