@@ -2,39 +2,51 @@
 # The Azure emulator on the host's loopback, and the network card that reaches it.
 
 readonly VAULT=contoso-kv.vault.azure.net
-readonly EMULATOR=${AZURE_EMULATOR:-$TARGET/release/azure-emulator}
+readonly KEK=https://$VAULT/keys/kek/00000000000000000000000000000001
+# The development build: the release profile would link for a minute to save
+# nothing, since RSA is optimised in both.
+readonly EMULATOR=${AZURE_EMULATOR:-$TARGET/debug/azure-emulator}
+
+build_emulator() {
+    [[ -n ${AZURE_EMULATOR:-} ]] ||
+        cargo build --quiet --locked --manifest-path "$SOURCE_ROOT/Cargo.toml" --package azure-emulator
+}
 
 # azure_up DIR: serves DIR/scenario.json until stop_all; its log of requests is
 # DIR/requests.jsonl. Sets NETWORK, QEMU's options for a card behind which there
-# is nothing but IMDS and the vault.
+# is nothing but IMDS and the vault, and CONTROL, where the scenario can be
+# changed while the guest runs.
 azure_up() {
-    local dir=$1 imds vault
-    imds=127.0.0.1:$((20000 + RANDOM % 5000))
-    vault=127.0.0.1:$((25000 + RANDOM % 5000))
-    "$EMULATOR" serve --scenario "$dir/scenario.json" --state "$CACHE/emulator" \
-        --imds "$imds" --vault "$vault" --log "$dir/requests.jsonl" >"$dir/emulator.log" 2>&1 &
-    EMULATOR_PID=$!
-    started "$EMULATOR_PID"
-    await_port "$imds"
-    await_port "$vault"
+    local dir=$1 line imds vault pid
+    mkfifo "$dir/ready"
+    "$EMULATOR" serve --scenario "$dir/scenario.json" --state "$dir" --log "$dir/requests.jsonl" \
+        --imds 127.0.0.1:0 --vault 127.0.0.1:0 --control 127.0.0.1:0 \
+        >"$dir/ready" 2>"$dir/emulator.log" &
+    pid=$!
+    started "$pid"
+    # Says one line when it listens; end of file means it has failed.
+    read -r line <"$dir/ready" || die "the emulator did not start: $(<"$dir/emulator.log")"
+    imds=$(sed 's/.*imds=\([^ ]*\).*/\1/' <<<"$line")
+    vault=$(sed 's/.*vault=\([^ ]*\).*/\1/' <<<"$line")
+    CONTROL=$(sed 's/.*control=\([^ ]*\).*/\1/' <<<"$line")
     network_card "$EMULATOR connect $imds" "$EMULATOR connect $vault"
 }
 
-await_port() {
-    local address=$1
-    until (exec 3<>"/dev/tcp/${address%:*}/${address#*:}") 2>/dev/null; do
-        kill -0 "$EMULATOR_PID" 2>/dev/null || die "the emulator does not run: $(<"$DIR/emulator.log")"
-        sleep 0.1
-    done
-}
-
 # azure_wrap DIR KEY_FILE: the key wrapped by the scenario's KEK, as Key Vault words it.
-azure_wrap() {
-    "$EMULATOR" wrap --scenario "$1/scenario.json" --state "$CACHE/emulator" "$2"
-}
+azure_wrap() { "$EMULATOR" wrap --scenario "$1/scenario.json" --state "$1" --key "$KEK" <"$2"; }
 
 # The certificate of the authority that signed the vault's.
-azure_ca() { "$EMULATOR" ca --state "$CACHE/emulator"; }
+azure_ca() { "$EMULATOR" ca --state "$DIR"; }
+
+# azure_change JSON: changes the world of the running emulator.
+azure_change() {
+    local answer
+    exec 3<>"/dev/tcp/${CONTROL%:*}/${CONTROL#*:}"
+    printf 'POST / HTTP/1.1\r\nHost: control\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s' "${#1}" "$1" >&3
+    answer=$(cat <&3)
+    exec 3>&-
+    [[ $answer == *'"ok":true'* ]] || die "the emulator refused $1: $answer"
+}
 
 # One link-local network, as on Azure: the card gets 169.254.169.10 by DHCP.
 # restrict=on: whatever else the guest sends goes nowhere, so neither the host

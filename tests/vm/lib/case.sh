@@ -5,26 +5,27 @@
 #   STEPS        functions to run in the guest, a boot each (default: guest)
 #   prepare      changes $DIR before anything is built from it: scenario.json,
 #                keys/, *.img; may set KEY_FILES, or empty it for no key disk
+#   disturb      changes the running emulator, or $NETWORK, before step $1
 #   inspect      checks on the host afterwards, on $RESULTS
 # and cases/NAME/guest/, files laid over tests/vm/guest.
 
 # run_case NAME: everything; status 0 when every check held. Runs in a
 # subshell of its own, so a case's functions never meet another's.
 run_case() {
-    local name=$1 base program step
+    local name=$1 base step
     DIR=$CACHE/run/$name
     RESULTS=$CACHE/results/$name
     CASE=$VM_DIR/cases/$name
     STEPS=(guest)
     KEY_FILES=(LinuxPassPhraseFileName_1_0=data1 LinuxPassPhraseFileName_1_1=data2.wrapped)
     prepare() { :; }
+    disturb() { :; }
     inspect() { :; }
     trap stop_all EXIT
 
     # shellcheck source=/dev/null
     source "$CASE/case.sh"
     base=$(base_image)
-    program=$(program_tree)
     rm -rf "$RESULTS" "$DIR"
     mkdir -p "$RESULTS" "$(dirname "$DIR")"
     make_disks "$DIR"
@@ -33,11 +34,13 @@ run_case() {
     azure_up "$DIR"
     azure_wrap "$DIR" "$DIR/keys/data2" >"$DIR/keys/data2.wrapped"
     make_key_disk
+    needles "$DIR/keys" >"$DIR/needles"
     make_case_tree "$base"
-    os_image "$base" "$DIR/os.img" "$program" "$VM_DIR/guest" "$DIR/tree"
+    os_image "$base" "$DIR/os.img" "$PROGRAM" "$VM_DIR/guest" "$DIR/tree"
 
     for step in "${STEPS[@]}"; do
-        run_step "$base" "$step"
+        disturb "$step"
+        run_step "$step"
     done
     stop_all
     cp "$DIR/requests.jsonl" "$DIR/emulator.log" "$RESULTS"
@@ -67,15 +70,15 @@ make_case_tree() {
     cp "$CASE/case.sh" "$tree/usr/lib/vm/case.sh"
     install -m 600 "$DIR/data4.header" "$tree/etc/bek-unlock/data4.header"
     {
-        debugfs -R 'cat /etc/ssl/certs/ca-certificates.crt' "$base/root.img" 2>/dev/null
+        debugfs -R 'cat /etc/ssl/certs/ca-certificates.crt' "$base" 2>/dev/null
         azure_ca
     } >"$tree/etc/ssl/certs/ca-certificates.crt"
 }
 
 run_step() {
-    local base=$1 step=$2 booted=yes since=$SECONDS
+    local step=$1 booted=yes since=$SECONDS
     : >"$DIR/console.log"
-    boot "$base" "$DIR" "vm.step=$step" || booted=no
+    boot "$DIR" "vm.step=$step" || booted=no
     cp "$DIR/console.log" "$RESULTS/console-$step.log"
     mkdir "$RESULTS/$step"
     tar -C "$RESULTS/$step" -xf "$DIR/results.img" 2>/dev/null || booted=no

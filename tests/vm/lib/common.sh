@@ -4,6 +4,9 @@
 # Sourced by tests/vm/run, tests/vm/demo and tests/root/run; sets nothing up by
 # itself but the variables below.
 
+# Without it a failure inside of $( ) would go unnoticed.
+shopt -s inherit_errexit
+
 # e2fsprogs, dosfstools and fdisk live in sbin, which users may lack.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 

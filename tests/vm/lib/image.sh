@@ -1,11 +1,9 @@
 # shellcheck shell=bash
-# The guest's base image: an ordinary Debian with systemd as init, and its kernel.
+# The guest's base image: an ordinary Debian with systemd as init.
 #
 # Built once by mmdebstrap (half a minute to two) and cached under target/vm by
 # a hash of everything that went into it. The program under test is not in it:
 # overlay.sh lays that over a copy.
-
-readonly MIRROR=${VM_MIRROR:-http://deb.debian.org/debian}
 
 # cryptsetup-bin is the second opinion on what is mapped and which key fits; it
 # brings no units and no initramfs hooks. procps and iproute2 are for the checks.
@@ -18,7 +16,6 @@ readonly PACKAGES=(
     iproute2
     kmod
     libcryptsetup12
-    linux-image-cloud-amd64
     mount
     procps
     systemd
@@ -49,40 +46,25 @@ readonly MASKED=(
     systemd-update-utmp.service
 )
 
-# base_image: prints the directory that holds root.img, vmlinux and modules.txt.
+# base_image: prints the path of the image.
 base_image() {
-    local suite dir
+    local suite kernel dir
     suite=$(guest_suite)
-    dir=$CACHE/base-$suite-$(hash_of "${BASH_SOURCE[0]}" <(echo "$MIRROR"))
+    kernel=$(kernel)
+    dir=$CACHE/base-$suite-$(hash_of "$VM_DIR/lib/image.sh" <(echo "$MIRROR $kernel"))
     if [[ ! -e $dir/complete ]]; then
         say "building the base image: Debian $suite (once, one to two minutes)"
         rm -rf "$dir"
         mkdir -p "$dir"
-        build_base "$suite" "$dir" >"$dir/build.log" 2>&1 ||
+        build_base "$suite" "$dir" "$kernel" >"$dir/build.log" 2>&1 ||
             die "the base image was not built; see $dir/build.log"
         touch "$dir/complete"
     fi
-    echo "$dir"
-}
-
-# guest_suite: the oldest Debian whose C library is as new as this machine's,
-# because the guest runs the program this machine built.
-guest_suite() {
-    local libc
-    if [[ -n ${VM_SUITE:-} ]]; then
-        echo "$VM_SUITE"
-        return
-    fi
-    libc=$(getconf GNU_LIBC_VERSION | cut -d ' ' -f 2)
-    if printf '%s\n' "$libc" 2.36 | sort --check=quiet --version-sort; then
-        echo bookworm
-    else
-        echo trixie
-    fi
+    echo "$dir/root.img"
 }
 
 build_base() {
-    local suite=$1 dir=$2
+    local suite=$1 dir=$2 kernel=$3
     mmdebstrap --variant=minbase --skip=cleanup/reproducible \
         --dpkgopt='path-exclude=/usr/share/doc/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' \
@@ -92,14 +74,14 @@ build_base() {
             echo "${PACKAGES[*]}"
         )" \
         --customize-hook="$(customization)" \
-        "$suite" "$dir/root.tar" "$MIRROR"
+        "$suite" "$dir/root.tar" "$MIRROR" || return 1
     # uid 0 inside is all mke2fs needs; an ordinary user gets it in a user namespace.
     if ((EUID == 0)); then
-        pack_base "$dir"
+        pack_base "$dir" "$kernel"
     else
-        export -f pack_base uncompress_kernel slice little_endian
-        unshare --map-root-user --map-auto bash -c "set -euo pipefail; pack_base '$dir'"
-    fi
+        export -f pack_base
+        unshare --map-root-user --map-auto bash -c 'pack_base "$@"' - "$dir" "$kernel"
+    fi || return 1
     rm "$dir/root.tar"
 }
 
@@ -108,7 +90,6 @@ customization() {
     local unit
     # shellcheck disable=SC2016
     printf 'set -e; cd "$1"; '
-    printf 'rm -f boot/initrd.img*; '
     for unit in "${MASKED[@]}"; do
         printf 'ln -sf /dev/null etc/systemd/system/%s; ' "$unit"
     done
@@ -118,39 +99,15 @@ customization() {
     printf 'chroot . journalctl --update-catalog'
 }
 
+# errexit does not reach here (the caller tests the outcome), hence the chain.
 pack_base() {
-    local dir=$1 tree=$1/tree
-    mkdir "$tree"
-    # systemd mounts devtmpfs; device nodes cannot be made in a user namespace.
-    tar -C "$tree" -xf "$dir/root.tar" --exclude './dev/*'
-    uncompress_kernel "$tree"/boot/vmlinuz-* >"$dir/vmlinux"
-    truncate --size 1G "$dir/root.img"
-    # No journal: the image is thrown away after the boot.
-    mke2fs -q -F -t ext4 -b 4096 -O ^has_journal -E root_owner=0:0,nodiscard -d "$tree" "$dir/root.img"
-    rm -rf "$tree"
+    local dir=$1 kernel=$2 tree=$1/tree
+    mkdir "$tree" &&
+        # systemd mounts devtmpfs; device nodes cannot be made in a user namespace.
+        tar -C "$tree" -xf "$dir/root.tar" --exclude './dev/*' &&
+        cp -R "$kernel/lib/modules" "$tree/usr/lib/modules" &&
+        truncate --size 1G "$dir/root.img" &&
+        # No journal: the image is thrown away after the boot.
+        mke2fs -q -F -t ext4 -b 4096 -O ^has_journal -E root_owner=0:0,nodiscard -d "$tree" "$dir/root.img" &&
+        rm -rf "$tree"
 }
-
-# uncompress_kernel BZIMAGE: the ELF kernel inside, which QEMU starts at its
-# PVH entry; decompression under TCG would take longer than the rest of the
-# kernel's boot. Offsets: the kernel's Documentation/arch/x86/boot.rst.
-uncompress_kernel() {
-    local image=$1 start length magic
-    start=$(((($(little_endian "$image" 0x1f1 1) + 1) * 512) + $(little_endian "$image" 0x248 4)))
-    length=$(little_endian "$image" 0x24c 4)
-    magic=$(od --address-radix=n --format=x1 --skip-bytes=$start --read-bytes=4 "$image" | tr -d ' ')
-    # The last four bytes are the uncompressed size, which only gzip expects.
-    case $magic in
-        02214c18) slice "$image" "$start" $((length - 4)) | lz4 -dc ;;
-        28b52ffd) slice "$image" "$start" $((length - 4)) | zstd -dc ;;
-        fd377a58) slice "$image" "$start" $((length - 4)) | xz -dc ;;
-        1f8b*) slice "$image" "$start" "$length" | gzip -dc ;;
-        *)
-            echo "kernel compressed in an unknown way: $magic" >&2
-            return 1
-            ;;
-    esac
-}
-
-slice() { dd if="$1" bs=1M iflag=skip_bytes,count_bytes skip="$2" count="$3" status=none; }
-
-little_endian() { od --address-radix=n --format=u"$3" --skip-bytes="$2" --read-bytes="$3" "$1" | tr -d ' '; }

@@ -7,7 +7,7 @@
 os_image() {
     local base=$1 image=$2 tree
     shift 2
-    cp --sparse=always "$base/root.img" "$image"
+    cp --sparse=always "$base" "$image"
     for tree in "$@"; do
         debugfs_commands "$tree"
     done >"$image.debugfs"

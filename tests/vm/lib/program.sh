@@ -1,16 +1,14 @@
 # shellcheck shell=bash
 # The program under test as a tree of files, the way `make install` lays it out.
 
-# program_tree: prints a directory to lay over the guest's root. VM_PROGRAM names
-# another one, for instance an unpacked package.
-program_tree() {
-    local tree=$CACHE/program
-    if [[ -n ${VM_PROGRAM:-} ]]; then
-        echo "$VM_PROGRAM"
-        return
-    fi
-    rm -rf "$tree"
-    make --no-print-directory -C "$SOURCE_ROOT" install DESTDIR="$tree" prefix=/usr >"$CACHE/install.log" 2>&1 ||
+readonly PROGRAM=${VM_PROGRAM:-$CACHE/program}
+
+# build_program: fills PROGRAM, unless VM_PROGRAM names a tree that is there
+# already, for instance an unpacked package.
+build_program() {
+    [[ -z ${VM_PROGRAM:-} ]] || return 0
+    rm -rf "$PROGRAM"
+    say 'building the program'
+    make --no-print-directory -C "$SOURCE_ROOT" build install DESTDIR="$PROGRAM" prefix=/usr >"$CACHE/install.log" 2>&1 ||
         die "make install failed; see $CACHE/install.log"
-    echo "$tree"
 }

@@ -2,6 +2,8 @@
 # What the guest's kernel and init say about volumes, mounts and units.
 
 readonly KEY_MOUNT=/mnt/azure_bek_disk
+# timeout= of every line of guest/etc/bektab, in seconds.
+readonly DEADLINE=20
 
 # wait_for_unlocking: until no job of a volume or its mount is under way.
 wait_for_unlocking() {
@@ -48,3 +50,43 @@ seconds_of() {
 at_most() { (($1 <= $2)); }
 
 no_process_left() { [[ -z $(pgrep --list-full bek-unlock) ]]; }
+
+# opened VOLUME...: open, mounted, readable.
+opened() {
+    local volume
+    for volume in "$@"; do
+        check "bek-unlock@$volume is active" unit_is "bek-unlock@$volume.service" active
+        check "/mnt/$volume is mounted" mounted "/mnt/$volume"
+        check "/mnt/$volume/hello.txt reads" reads_hello "$volume"
+    done
+}
+
+# refused VOLUME STATUS CAUSE HINT: the volume stayed closed for that cause (a
+# regular expression), said so once, and was done with it before its deadline.
+refused() {
+    local volume=$1 status=$2 cause=$3 hint=$4 words=$EVIDENCE/$1.txt
+    journal_of "$volume" >"$words"
+    equal "bek-unlock@$volume ended with status $status" "$status" "$(status_of "$volume")"
+    equal "its journal has one error" 1 "$(grep --count "error: cannot unlock $volume" "$words")"
+    check "its cause is: $cause" matches "cause: .*$cause" "$words"
+    check "its hint is: $hint" matches "hint: .*$hint" "$words"
+    check "it took at most $DEADLINE s and two" at_most "$(seconds_of "$volume")" $((DEADLINE + 2))
+    check "/mnt/$volume is not mounted" not mounted "/mnt/$volume"
+}
+
+# settled MAPPED FAILED: what the whole system looks like afterwards.
+settled() {
+    check 'multi-user.target was reached' unit_is multi-user.target active
+    equal 'these units failed, and no other' "$2" "$(failed_units)"
+    equal 'these volumes are mapped, and no other' "$1" "$(mapped)"
+    check 'the key disk is mounted nowhere' not mounted "$KEY_MOUNT"
+    check 'no process of the program is left' no_process_left
+}
+
+# mark WORD: leaves a line in the emulator's log of requests, which so falls into parts.
+mark() {
+    exec 4<>/dev/tcp/169.254.169.254/80
+    printf 'GET /mark/%s HTTP/1.1\r\nHost: mark\r\nConnection: close\r\n\r\n' "$1" >&4
+    cat <&4 >/dev/null
+    exec 4>&-
+}
