@@ -9,7 +9,7 @@
 set -euo pipefail
 
 # Fedora and openSUSE keep half of the tools below in sbin too.
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:$HOME/.cargo/bin
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly ROOT
@@ -162,6 +162,7 @@ require_cargo() {
     floor=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$ROOT/Cargo.toml")
     [[ -n $floor ]] || die "Cargo.toml names no rust-version"
     if ! command -v cargo >/dev/null; then
+        [[ ! -x ${HOME:-}/.cargo/bin/cargo ]] || die "cargo is not in PATH; run: . ~/.cargo/env"
         die "cargo is missing; Rust $floor or newer comes from https://rustup.rs"
     fi
     version=$(cargo --version | cut -d ' ' -f 2)

@@ -10,29 +10,25 @@ readonly GUEST_TOOLS=(
 )
 readonly GUEST_MODULES=(
     af_alg algif_skcipher algif_hash
-    cbc ecb lrw xts serpent_generic twofish_generic wp512 rmd160
+    aesni-intel cbc ecb essiv lrw xts serpent_generic twofish_generic wp512 rmd160
     brd dm-crypt dm-delay dm-flakey dm-mod loop
     nls_ascii nls_cp437 nls_iso8859-1 nls_utf8 vfat
 )
 # argon2id slots of cryptsetup's own images want up to half a gigabyte.
 readonly GUEST_MEMORY=2048
 
-# run_in_guest TEST COUNT PATH... ARGUMENT...: COUNT paths to bring along.
+# run_in_guest TEST IMAGES ARGUMENT...
 run_in_guest() {
-    local test=$1 count=$2 dir status
-    local -a with
+    local test=$1 images=$2 dir=$TARGET/root/guest status
     shift 2
-    with=("${@:1:count}")
-    shift "$count"
-    dir=$TARGET/root
-    rm -rf "$dir/tree"
+    rm -rf "$dir"
     mkdir -p "$dir/tree"
     say 'root ring: in a guest'
     make_tree "$dir/tree" "$test" "$@"
-    printf '%s\n' "${with[@]}" >"$dir/tree/root/fixtures"
+    echo "$images" >"$dir/tree/root/images"
     # newc is the only format the kernel unpacks; uncompressed, for TCG.
     (cd "$dir/tree" && find . -mindepth 1 -printf '%P\n' | cpio --quiet --create --format=newc --owner=0:0) >"$dir/initramfs"
-    make_fixtures "$dir/fixtures.img" "${with[@]}"
+    make_images_disk "$dir/images.img" "$images"
     boot_tests "$dir"
     status=$(sed -n 's/^root-ring: status \([0-9]*\)$/\1/p' "$dir/output" | tail -n 1)
     if [[ -z $status ]]; then
@@ -62,6 +58,7 @@ make_tree() {
     for tool in "$TARGET"/{debug,release}/{bek-unlock,bek-unlock-generator,azure-emulator}; do
         if [[ -x $tool ]]; then install_with_libraries "$tree" "$tool"; fi
     done
+    install_openssl_providers "$tree"
     install_modules "$tree" "$(kernel)"
     printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n' >"$tree/etc/passwd"
     printf 'root:x:0:\nnogroup:x:65534:\n' >"$tree/etc/group"
@@ -89,6 +86,16 @@ install_file() {
     [[ -e $tree$file ]] || install -D --mode 755 "$file" "$tree$file"
 }
 
+# libcrypto loads them by name, so ldd does not list them; old LUKS1 volumes
+# with whirlpool or ripemd160 need the one called legacy.
+install_openssl_providers() {
+    local tree=$1 libcrypto provider
+    libcrypto=$(ldd "$(command -v cryptsetup)" | grep --only-matching '/[^ ]*libcrypto[^ ]*') || return 0
+    for provider in "$(dirname "$libcrypto")"/ossl-modules/*.so; do
+        install_with_libraries "$tree" "$provider"
+    done
+}
+
 # Modules with what they need, and the indexes modprobe reads.
 install_modules() {
     local tree=$1 kernel=$2 version module file
@@ -105,20 +112,11 @@ install_modules() {
     printf '%s\n' "${GUEST_MODULES[@]}" >"$tree/root/modules"
 }
 
-# make_fixtures IMAGE PATH...: a file system with copies of the paths; sparse
-# files stay sparse.
-make_fixtures() {
-    local image=$1 tree=$1.tree path
-    shift
-    rm -rf "$tree" "$image"
-    mkdir -p "$tree"
-    for path in "$@"; do
-        mkdir -p "$tree$(dirname "$path")"
-        cp --recursive --sparse=always "$path" "$tree$path"
-    done
-    truncate --size 8G "$image"
-    mke2fs -q -F -t ext4 -O ^has_journal -E nodiscard,root_owner=0:0,lazy_itable_init=1 -d "$tree" "$image"
-    rm -rf "$tree"
+# make_images_disk IMAGE DIRECTORY: a file system with a copy; sparse files stay
+# sparse, and there is room to write.
+make_images_disk() {
+    truncate --size 4G "$1"
+    mke2fs -q -F -t ext4 -O ^has_journal -E nodiscard,root_owner=0:0,lazy_itable_init=1 -d "$2" "$1"
 }
 
 # Two serial ports: the kernel's words on the first, the tests' on the second,
@@ -131,8 +129,8 @@ boot_tests() {
         -kernel "$(kernel)/vmlinux" -initrd "$dir/initramfs" \
         -append "console=ttyS0 $KERNEL_WORDS rdinit=/init" \
         -serial "file:$dir/console.log" -serial "file:$dir/output" \
-        -drive "if=none,id=fixtures,file=$dir/fixtures.img,format=raw,cache=unsafe" \
-        -device nvme,serial=fixtures,drive=fixtures </dev/null >"$dir/qemu.log" 2>&1 &
+        -drive "if=none,id=images,file=$dir/images.img,format=raw,cache=unsafe" \
+        -device nvme,serial=images,drive=images </dev/null >"$dir/qemu.log" 2>&1 &
     pid=$!
     started "$pid"
     # Shows the tests as they run, and ends with QEMU.

@@ -13,8 +13,10 @@ can_run_natively() {
     [[ -e /dev/mapper/control && -e /dev/loop-control ]] && dmsetup version >/dev/null 2>&1
 }
 
+# run_natively TEST IMAGES ARGUMENT...
+#
 # Mounts and addresses live in namespaces that end with the tests; /etc, /mnt
-# and --with paths lie below an overlay, so what a case writes there is gone
+# and the images lie below an overlay, so what a case writes there is gone
 # afterwards. Device-mapper has no namespaces: cases close what they open.
 run_natively() {
     say 'root ring: on this kernel'
@@ -22,32 +24,24 @@ run_natively() {
         bash -euo pipefail -c "$(declare -f world native_world throw_away); native_world \"\$@\"" - "$@"
 }
 
-# native_world TEST COUNT PATH... ARGUMENT...
 native_world() {
-    local test=$1 count=$2 scratch path
+    local test=$1 images=$2 scratch path
     shift 2
     scratch=$(mktemp --directory)
     # Holds what is written to the overlays, and goes with the namespace.
     mount -t tmpfs tmpfs "$scratch"
-    for path in /etc /mnt "${@:1:count}"; do
+    for path in /etc /mnt "$images"; do
         throw_away "$scratch" "$path"
     done
-    shift "$count"
     world
-    "$test" "$@"
+    CRYPTSETUP_IMAGES=$images "$test" "$@"
 }
 
 # throw_away SCRATCH PATH: from now on writing to PATH changes a copy.
 throw_away() {
     local scratch=$1 path=$2 upper=$1/upper$2 work=$1/work$2
-    if [[ -d $path ]]; then
-        mkdir -p "$upper" "$work"
-        mount -t overlay overlay -o "lowerdir=$path,upperdir=$upper,workdir=$work" "$path"
-    else
-        mkdir -p "$(dirname "$upper")"
-        cp "$path" "$upper"
-        mount --bind "$upper" "$path"
-    fi
+    mkdir -p "$upper" "$work"
+    mount -t overlay overlay -o "lowerdir=$path,upperdir=$upper,workdir=$work" "$path"
 }
 
 # What a case finds besides the machine: Azure's addresses on this machine, and

@@ -17,7 +17,7 @@ build_emulator() {
 # is nothing but IMDS and the vault, and CONTROL, where the scenario can be
 # changed while the guest runs.
 azure_up() {
-    local dir=$1 line imds vault pid
+    local dir=$1 line word imds vault pid
     mkfifo "$dir/ready"
     "$EMULATOR" serve --scenario "$dir/scenario.json" --state "$dir" --log "$dir/requests.jsonl" \
         --imds 127.0.0.1:0 --vault 127.0.0.1:0 --control 127.0.0.1:0 \
@@ -26,9 +26,13 @@ azure_up() {
     started "$pid"
     # Says one line when it listens; end of file means it has failed.
     read -r line <"$dir/ready" || die "the emulator did not start: $(<"$dir/emulator.log")"
-    imds=$(sed 's/.*imds=\([^ ]*\).*/\1/' <<<"$line")
-    vault=$(sed 's/.*vault=\([^ ]*\).*/\1/' <<<"$line")
-    CONTROL=$(sed 's/.*control=\([^ ]*\).*/\1/' <<<"$line")
+    for word in $line; do
+        case $word in
+            control=*) CONTROL=${word#*=} ;;
+            imds=*) imds=${word#*=} ;;
+            vault=*) vault=${word#*=} ;;
+        esac
+    done
     network_card "$EMULATOR connect $imds" "$EMULATOR connect $vault"
 }
 

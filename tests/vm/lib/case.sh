@@ -12,32 +12,13 @@
 # run_case NAME: everything; status 0 when every check held. Runs in a
 # subshell of its own, so a case's functions never meet another's.
 run_case() {
-    local name=$1 base step
-    DIR=$CACHE/run/$name
+    local name=$1 step
     RESULTS=$CACHE/results/$name
-    CASE=$VM_DIR/cases/$name
-    STEPS=(guest)
-    KEY_FILES=(LinuxPassPhraseFileName_1_0=data1 LinuxPassPhraseFileName_1_1=data2.wrapped)
-    prepare() { :; }
-    disturb() { :; }
-    inspect() { :; }
     trap stop_all EXIT
-
-    # shellcheck source=/dev/null
-    source "$CASE/case.sh"
-    base=$(base_image)
-    rm -rf "$RESULTS" "$DIR"
-    mkdir -p "$RESULTS" "$(dirname "$DIR")"
-    make_disks "$DIR"
-    cp "$VM_DIR/scenarios/healthy.json" "$DIR/scenario.json"
-    prepare
-    azure_up "$DIR"
-    azure_wrap "$DIR" "$DIR/keys/data2" >"$DIR/keys/data2.wrapped"
-    make_key_disk
-    needles "$DIR/keys" >"$DIR/needles"
-    make_case_tree "$base"
-    os_image "$base" "$DIR/os.img" "$PROGRAM" "$VM_DIR/guest" "$DIR/tree"
-
+    load_case "$VM_DIR/cases/$name"
+    rm -rf "$RESULTS"
+    mkdir -p "$RESULTS"
+    build_guest "$CACHE/run/$name"
     for step in "${STEPS[@]}"; do
         disturb "$step"
         run_step "$step"
@@ -48,6 +29,35 @@ run_case() {
     equal 'no secret in what the guest left behind' '' "$(leaks "$DIR/keys" "$RESULTS")"
     [[ -n ${VM_KEEP:-} ]] || rm -rf "$DIR"
     ((FAILED == 0))
+}
+
+# load_case DIRECTORY: the defaults, and what the case says instead.
+load_case() {
+    CASE=$1
+    STEPS=(guest)
+    KEY_FILES=(LinuxPassPhraseFileName_1_0=data1 LinuxPassPhraseFileName_1_1=data2.wrapped)
+    prepare() { :; }
+    disturb() { :; }
+    inspect() { :; }
+    # shellcheck source=/dev/null
+    source "$CASE/case.sh"
+}
+
+# build_guest DIR: makes DIR with all images of the loaded case, and starts the
+# emulator on DIR/scenario.json.
+build_guest() {
+    local base
+    DIR=$1
+    base=$(base_image)
+    make_disks "$DIR"
+    cp "$VM_DIR/scenarios/healthy.json" "$DIR/scenario.json"
+    prepare
+    azure_up "$DIR"
+    azure_wrap "$DIR" "$DIR/keys/data2" >"$DIR/keys/data2.wrapped"
+    make_key_disk
+    needles "$DIR/keys" >"$DIR/needles"
+    make_case_tree "$base"
+    os_image "$base" "$DIR/os.img" "$PROGRAM" "$VM_DIR/guest" "$DIR/tree"
 }
 
 make_key_disk() {
@@ -84,5 +94,7 @@ run_step() {
     tar -C "$RESULTS/$step" -xf "$DIR/results.img" 2>/dev/null || booted=no
     cat "$RESULTS/$step/checks.txt" 2>/dev/null || true
     equal "step $step ran to its end ($((SECONDS - since)) s)" 'yes verdict: pass' \
-        "$booted $(grep --only-matching --extended-regexp 'verdict: (pass|fail)' "$DIR/console.log" || echo 'no verdict')"
+        "$booted $(verdict "$DIR/console.log")"
 }
+
+verdict() { grep --only-matching --extended-regexp 'verdict: (pass|fail)' "$1" || echo 'no verdict'; }

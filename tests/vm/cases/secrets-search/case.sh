@@ -82,7 +82,11 @@ killed_while() {
     check "killed with $words it left no key disk mounted" not mounted "$KEY_MOUNT"
 }
 
-waiting_for_the_vault() { sleep 3; }
+# The connection is there; a second later the request is, and four are left.
+waiting_for_the_vault() {
+    until ss --no-header --numeric state established dst 169.254.169.253:443 | grep --quiet 443; do sleep 0.1; done
+    sleep 1
+}
 
 # Everything but the key derivation takes far less than two seconds of CPU.
 deriving_the_key() {
