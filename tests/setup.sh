@@ -1,0 +1,182 @@
+#!/usr/bin/env bash
+# Installs the Debian/Ubuntu packages a make target needs, or says what to install.
+#
+#     tests/setup.sh build|check|root|vm        each level includes the ones before it
+#
+# Every make target calls it first, so a machine that has everything must pay
+# next to nothing: one dpkg-query, no apt. It never installs cargo: which
+# toolchain to trust is the user's decision.
+set -euo pipefail
+
+# Fedora and openSUSE keep half of the tools below in sbin too.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+readonly ROOT
+# Another apt (unattended-upgrades, a second CI job) may hold the locks this long.
+readonly LOCK_WAIT=300
+
+# libclang is handled by clang_packages: its name carries a version.
+readonly BUILD=(gcc libc6-dev libcryptsetup-dev make pkg-config)
+readonly CHECK=(scdoc shellcheck systemd)
+readonly ROOT_RING=(busybox-static cpio cryptsetup-bin dmsetup dosfstools e2fsprogs fdisk kmod lz4 mtools qemu-system-x86 xz-utils zstd)
+readonly VM=(ca-certificates debian-archive-keyring mmdebstrap)
+
+# What proves, without a package manager, that a level can work.
+readonly BUILD_TOOLS=(cc make pkg-config)
+readonly CHECK_TOOLS=(scdoc shellcheck systemd-analyze)
+readonly ROOT_TOOLS=(busybox cpio cryptsetup dmsetup lz4 mcopy mke2fs mkfs.vfat modprobe qemu-system-x86_64 sfdisk xz zstd)
+readonly VM_TOOLS=(debugfs mmdebstrap)
+
+main() {
+    local level=${1:-}
+    local -a packages=() tools=()
+    case $level in
+        build | check | root | vm) ;;
+        *) die "usage: tests/setup.sh build|check|root|vm" ;;
+    esac
+    packages+=("${BUILD[@]}") tools+=("${BUILD_TOOLS[@]}")
+    if [[ $level != build ]]; then packages+=("${CHECK[@]}") tools+=("${CHECK_TOOLS[@]}"); fi
+    if [[ $level == root || $level == vm ]]; then packages+=("${ROOT_RING[@]}") tools+=("${ROOT_TOOLS[@]}"); fi
+    if [[ $level == vm ]]; then packages+=("${VM[@]}") tools+=("${VM_TOOLS[@]}"); fi
+
+    if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
+        install_packages "${packages[@]}"
+    else
+        require_tools "$level" "${tools[@]}"
+    fi
+    require_cargo
+}
+
+# Debian and Ubuntu ---------------------------------------------------------
+
+install_packages() {
+    local -a missing
+    mapfile -t missing < <(missing_packages "$@")
+    clang_installed || missing+=(libclang)
+    ((${#missing[@]})) || return 0
+
+    if ((EUID != 0)); then
+        mapfile -t missing < <(resolve_libclang "${missing[@]}")
+        die "packages are missing; run:" \
+            "  sudo apt-get update" \
+            "  sudo apt-get install --no-install-recommends ${missing[*]}"
+    fi
+    say "installing ${missing[*]}"
+    # A fresh container has no package lists; elsewhere the old ones usually do.
+    if ! apt_knows_all "${missing[@]}" || ! apt_install "${missing[@]}"; then
+        apt_get update
+        apt_install "${missing[@]}" || die "apt-get could not install ${missing[*]}"
+    fi
+}
+
+missing_packages() {
+    local wanted have
+    have=$(dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true)
+    for wanted in "$@"; do
+        # The status must be "installed": "config-files" is a removed package.
+        grep --quiet --line-regexp --fixed-strings "installed $wanted" <<<"$have" || echo "$wanted"
+    done
+}
+
+# bindgen needs the library and clang's own headers (stddef.h), of any version.
+clang_installed() {
+    local have
+    have=$(dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' \
+        'libclang1*' 'libclang-common-*-dev' 2>/dev/null || true)
+    grep --quiet '^installed libclang1' <<<"$have" && grep --quiet '^installed libclang-common' <<<"$have"
+}
+
+# Debian 12 has the two small packages; elsewhere libclang-dev pulls in the
+# right version of both, and LLVM with it.
+resolve_libclang() {
+    local package
+    for package in "$@"; do
+        if [[ $package != libclang ]]; then
+            echo "$package"
+        elif [[ -n $(apt-cache show libclang1-14 2>/dev/null) ]]; then
+            printf '%s\n' libclang1-14 libclang-common-14-dev
+        else
+            echo libclang-dev
+        fi
+    done
+}
+
+apt_knows_all() {
+    local package
+    for package in $(resolve_libclang "$@"); do
+        [[ -n $(apt-cache show "$package" 2>/dev/null) ]] || return 1
+    done
+}
+
+apt_install() {
+    local -a packages
+    mapfile -t packages < <(resolve_libclang "$@")
+    apt_get install --yes --no-install-recommends "${packages[@]}"
+}
+
+# DPkg::Lock::Timeout covers dpkg's lock only, not those of the lists and of
+# the archive (apt-get(8) fails on them at once), so those are retried here.
+apt_get() {
+    local output status deadline=$((SECONDS + LOCK_WAIT))
+    while :; do
+        status=0
+        output=$(DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get --quiet \
+            -o DPkg::Lock::Timeout=$LOCK_WAIT "$@" 2>&1) || status=$?
+        if ((status == 0)); then return 0; fi
+        if ! grep --quiet --extended-regexp 'Could not get lock|Unable to lock' <<<"$output" ||
+            ((SECONDS >= deadline)); then
+            printf '%s\n' "$output" >&2
+            return "$status"
+        fi
+        say "another apt is running; waiting"
+        sleep 5
+    done
+}
+
+# Everything else -----------------------------------------------------------
+
+require_tools() {
+    local level=$1 tool
+    local -a missing=()
+    shift
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null || missing+=("$tool")
+    done
+    pkg-config --exists libcryptsetup 2>/dev/null || missing+=(libcryptsetup.pc)
+    ((${#missing[@]})) || return 0
+    say "this is not Debian or Ubuntu; missing here: ${missing[*]}"
+    say "the same by package manager, level $level:"
+    say "  dnf:    gcc glibc-devel make pkgconf cryptsetup-devel clang-devel"
+    say "          ShellCheck scdoc systemd busybox cpio cryptsetup device-mapper dosfstools"
+    say "          e2fsprogs util-linux kmod lz4 mtools qemu-system-x86 xz zstd mmdebstrap"
+    say "  zypper: gcc glibc-devel make pkg-config libcryptsetup-devel clang-devel"
+    say "          ShellCheck scdoc systemd busybox-static cpio cryptsetup device-mapper dosfstools"
+    say "          e2fsprogs util-linux kmod lz4 mtools qemu-x86 xz zstd mmdebstrap"
+    exit 1
+}
+
+# Cargo.toml is the only place that knows the oldest toolchain that works.
+require_cargo() {
+    local floor version
+    floor=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$ROOT/Cargo.toml")
+    [[ -n $floor ]] || die "Cargo.toml names no rust-version"
+    if ! command -v cargo >/dev/null; then
+        [[ ! -x ${HOME:-}/.cargo/bin/cargo ]] || die "cargo is not in PATH; run: . ~/.cargo/env"
+        die "cargo is missing; Rust $floor or newer comes from https://rustup.rs"
+    fi
+    version=$(cargo --version | cut -d ' ' -f 2)
+    if ! printf '%s\n' "$floor" "$version" | sort --check --version-sort 2>/dev/null; then
+        die "cargo $version is too old; Rust $floor or newer comes from https://rustup.rs" \
+            "(have rustup already? run: rustup update stable)"
+    fi
+}
+
+say() { printf 'setup: %s\n' "$@" >&2; }
+
+die() {
+    say "$@"
+    exit 1
+}
+
+main "$@"

@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# All four volumes open at boot, close and open by hand, and go down cleanly.
+
+STEPS=(guest guest_again)
+
+guest() {
+    local volume
+    opened data1 data2 data3 data4
+    settled 'data1 data2 data3 data4' ''
+    check 'data1 passes discards on' matches 'allow_discards' <(dmsetup table data1)
+
+    systemctl stop bek-unlock@data2
+    check 'stopping bek-unlock@data2 unmounts' not mounted /mnt/data2
+    equal 'stopping bek-unlock@data2 closes it, and only it' 'data1 data3 data4' "$(mapped)"
+    check 'bek-unlock@data2 starts by hand' systemctl start bek-unlock@data2
+    check 'its file system mounts again' systemctl start mnt-data2.mount
+    opened data2
+
+    wrapped_secret_by_url
+    for volume in data1 data2 data3 data4; do
+        echo "$volume was here" >"/mnt/$volume/written"
+    done
+}
+
+# The protocol at its smallest: token, secret, unwrap. Read-only under a second
+# name, because data3 is in use under its own.
+wrapped_secret_by_url() {
+    systemctl stop bek-unlock@data3
+    mark by-url
+    check 'data3 opens by its secret URL' bek-unlock attach by-url /dev/disk/azure/scsi1/lun2 \
+        https://contoso-kv.vault.azure.net/secrets/bek-data3/00000000000000000000000000000003
+    mark by-url-done
+    check 'and closes' bek-unlock detach by-url
+    check 'bek-unlock@data3 starts again' systemctl start bek-unlock@data3
+    check 'and mounts' systemctl start mnt-data3.mount
+}
+
+# The second boot looks at how the first one ended.
+guest_again() {
+    local volume
+    for volume in data1 data2 data3 data4; do
+        check "what the first boot wrote to $volume is there" grep --quiet "$volume was here" "/mnt/$volume/written"
+        check "the file system of $volume was clean" fsck_said_clean "$volume"
+        check "bek-unlock@$volume was stopped before the power went" was_stopped "$volume"
+    done
+    settled 'data1 data2 data3 data4' ''
+}
+
+fsck_said_clean() { journalctl --boot --output=cat --unit="systemd-fsck@dev-mapper-$1.service" | grep "^$1: clean"; }
+
+was_stopped() { journalctl --boot=-1 --output=cat _PID=1 | grep "Stopped bek-unlock@$1.service"; }
+
+inspect() {
+    local console=$RESULTS/console-guest.log
+    check 'shutdown reached the end' matches 'reboot: Power down' "$console"
+    check 'shutdown found nothing left to detach' matches 'All DM devices detached' "$console"
+    check 'no mapping was left for the last moment' not contains 'Detaching DM /dev' "$console"
+    check 'nothing was busy' not matches '[Bb]usy' "$console"
+    requests
+}
+
+# The emulator's log between two marks; see mark in observe.sh.
+requests() {
+    local log=$RESULTS/requests.jsonl part=$RESULTS/by-url.jsonl
+    sed -n '\|/mark/by-url"|,\|/mark/by-url-done"|p' "$log" | grep --invert-match '/mark/' |
+        grep '"event":"request"' >"$part"
+    equal 'an unlock by secret URL asks three times' \
+        'GET /metadata/identity/oauth2/token
+GET /secrets/bek-data3/00000000000000000000000000000003
+POST /keys/kek/00000000000000000000000000000001/unwrapkey' \
+        "$(sed 's/.*"method":"\([A-Z]*\)","path":"\([^"]*\)".*/\1 \2/' "$part")"
+    equal 'on two connections' 2 "$(sed 's/.*"connection":\([0-9]*\).*/\1/' "$part" | sort --unique | wc --lines)"
+}

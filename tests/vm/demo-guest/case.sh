@@ -1,0 +1,28 @@
+# shellcheck shell=bash
+# What tests/vm/demo shows of the guest, in the guest's own words.
+
+guest() {
+    title 'After the boot'
+    try lsblk --output NAME,SIZE,TYPE,FSTYPE,MOUNTPOINTS /dev/sd?
+    try findmnt --types ext4 --output TARGET,SOURCE,OPTIONS --submounts /mnt
+    try tail /mnt/data1/hello.txt /mnt/data2/hello.txt /mnt/data3/hello.txt /mnt/data4/hello.txt
+    try bek-unlock status
+
+    title 'By hand: close data2 and open it again'
+    try systemctl stop bek-unlock@data2
+    try lsblk --output NAME,SIZE,TYPE,FSTYPE,MOUNTPOINTS /dev/disk/azure/scsi1/lun1
+    try systemctl start bek-unlock@data2
+    try mount /mnt/data2
+    try lsblk --output NAME,SIZE,TYPE,FSTYPE,MOUNTPOINTS /dev/disk/azure/scsi1/lun1
+    try cat /mnt/data2/hello.txt
+
+    title 'Power off'
+}
+
+title() { printf '\n== %s\n' "$1"; }
+
+# A failing command is counted, so that the demo ends with a failure too.
+try() {
+    printf '\n# %s\n' "$*"
+    "$@" || FAILED=$((FAILED + 1))
+}

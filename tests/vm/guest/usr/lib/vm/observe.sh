@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# What the guest's kernel and init say about volumes, mounts and units.
+
+readonly KEY_MOUNT=/mnt/azure_bek_disk
+# timeout= of every line of guest/etc/bektab, in seconds.
+readonly DEADLINE=20
+
+# wait_for_unlocking: until no job of a volume or its mount is under way.
+wait_for_unlocking() {
+    local limit=$((SECONDS + 120))
+    while systemctl list-jobs --no-legend | grep --quiet --extended-regexp 'bek|mapper|mnt-'; do
+        if ((SECONDS > limit)); then
+            echo "jobs still under way after 120 s:"
+            systemctl list-jobs --no-legend
+            return 1
+        fi
+        sleep 0.2
+    done
+}
+
+property() { systemctl show --property="$2" --value "$1"; }
+
+# unit_is UNIT STATE: active, inactive or failed.
+unit_is() { [[ $(property "$1" ActiveState) == "$2" ]]; }
+
+failed_units() { systemctl list-units --failed --plain --no-legend | cut -d ' ' -f 1 | sort | paste --serial --delimiters=' '; }
+
+# Names of all crypt mappings, whoever made them.
+mapped() { dmsetup ls --target crypt | grep --invert-match 'No devices' | cut -f 1 | sort | paste --serial --delimiters=' '; }
+
+# PID 1's mount namespace, not this service's.
+mounted() { findmnt --task 1 --mountpoint "$1"; }
+
+reads_hello() { [[ $(<"/mnt/$1/hello.txt") == "hello from $1" ]]; }
+
+# status_of VOLUME: exit status of the program as systemd saw it.
+status_of() { property "bek-unlock@$1.service" ExecMainStatus; }
+
+# What the volume's unit wrote or logged in this boot.
+journal_of() { journalctl --boot --output=cat --unit="bek-unlock@$1.service"; }
+
+# Seconds from the unit's start to its end, rounded up.
+seconds_of() {
+    local from to
+    from=$(property "bek-unlock@$1.service" ExecMainStartTimestampMonotonic)
+    to=$(property "bek-unlock@$1.service" ExecMainExitTimestampMonotonic)
+    echo $(((to - from + 999999) / 1000000))
+}
+
+at_most() { (($1 <= $2)); }
+
+no_process_left() { [[ -z $(pgrep --list-full bek-unlock) ]]; }
+
+# opened VOLUME...: open, mounted, readable.
+opened() {
+    local volume
+    for volume in "$@"; do
+        check "bek-unlock@$volume is active" unit_is "bek-unlock@$volume.service" active
+        check "/mnt/$volume is mounted" mounted "/mnt/$volume"
+        check "/mnt/$volume/hello.txt reads" reads_hello "$volume"
+    done
+}
+
+# refused VOLUME STATUS CAUSE HINT: the volume stayed closed for that cause (a
+# regular expression), said so once, and was done with it before its deadline.
+refused() {
+    local volume=$1 status=$2 cause=$3 hint=$4 words=$EVIDENCE/$1.txt
+    journal_of "$volume" >"$words"
+    equal "bek-unlock@$volume ended with status $status" "$status" "$(status_of "$volume")"
+    equal "its journal has one error" 1 "$(grep --count "error: cannot unlock $volume" "$words")"
+    check "its cause is: $cause" matches "cause: .*$cause" "$words"
+    check "its hint is: $hint" matches "hint: .*$hint" "$words"
+    check "it took at most $DEADLINE s and two" at_most "$(seconds_of "$volume")" $((DEADLINE + 2))
+    check "/mnt/$volume is not mounted" not mounted "/mnt/$volume"
+}
+
+# settled MAPPED FAILED: what the whole system looks like afterwards.
+settled() {
+    check 'multi-user.target was reached' unit_is multi-user.target active
+    equal 'these units failed, and no other' "$2" "$(failed_units)"
+    equal 'these volumes are mapped, and no other' "$1" "$(mapped)"
+    check 'the key disk is mounted nowhere' not mounted "$KEY_MOUNT"
+    check 'no process of the program is left' no_process_left
+}
+
+# mark WORD: leaves a line in the emulator's log of requests, which so falls into parts.
+mark() {
+    exec 4<>/dev/tcp/169.254.169.254/80
+    printf 'GET /mark/%s HTTP/1.1\r\nHost: mark\r\nConnection: close\r\n\r\n' "$1" >&4
+    cat <&4 >/dev/null
+    exec 4>&-
+}

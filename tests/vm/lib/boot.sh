@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# One boot of a guest under QEMU, with disks attached as Azure attaches them.
+
+# A boot takes 10-20 s alone on a machine; a busy one may take this long.
+readonly BOOT_LIMIT=${VM_BOOT_LIMIT:-240}
+
+# boot DIR WORDS...: starts the guest whose images are in DIR and waits for
+# it to power off. WORDS go to the kernel command line. The serial console is
+# DIR/console.log (appended, so that a second boot follows the first); results
+# come out through DIR/results.img. Variables of the case:
+#   NETWORK    QEMU options of the network card (azure.sh)
+#   KEY_DISK   path of the key disk's image; empty: no key disk
+boot() {
+    local dir=$1 status=0
+    shift
+    truncate --size 0 "$dir/results.img"
+    truncate --size 64M "$dir/results.img"
+    cp "$dir/needles" "$dir/needles.img"
+    truncate --size %4096 "$dir/needles.img"
+    qemu "$dir" "$@" </dev/null >>"$dir/console.log" 2>"$dir/qemu.log" &
+    QEMU_PID=$!
+    started "$QEMU_PID"
+    wait "$QEMU_PID" || status=$?
+    case $status in
+        0) ;;
+        124 | 137) say "the guest did not power off within $BOOT_LIMIT s; see $dir/console.log" ;;
+        *) say "QEMU ended with status $status: $(<"$dir/qemu.log")" ;;
+    esac
+    return "$status"
+}
+
+qemu() {
+    local dir=$1 volume lun=0
+    shift
+    machine
+    local -a options=(
+        "${MACHINE[@]}" -m 1024
+        -kernel "$(kernel)/vmlinux"
+        -append "root=/dev/nvme0n1 rw console=ttyS0 $KERNEL_WORDS net.ifnames=0 systemd.unit=vm-case.target $*"
+        -serial stdio
+        -drive "if=none,id=os,file=$dir/os.img,format=raw,cache=unsafe" -device nvme,serial=os,drive=os
+        -drive "if=none,id=results,file=$dir/results.img,format=raw,cache=unsafe" -device nvme,serial=results,drive=results
+        # What secrets-search looks for; raw, so that it is in no file of the guest.
+        -drive "if=none,id=needles,file=$dir/needles.img,format=raw,read-only=on" -device nvme,serial=needles,drive=needles
+        # A generation 2 VM: key disk on the OS controller at lun 3, data disks
+        # on a second controller.
+        -device virtio-scsi-pci,id=scsi0,addr=0x5
+        -device virtio-scsi-pci,id=scsi1,addr=0x6
+    )
+    if [[ -n ${KEY_DISK:-} ]]; then
+        options+=(-drive "if=none,id=key,file=$KEY_DISK,format=raw,cache=unsafe"
+            -device scsi-hd,bus=scsi0.0,scsi-id=0,lun=3,drive=key)
+    fi
+    for volume in data1 data2 data3 data4; do
+        options+=(-drive "if=none,id=$volume,file=$dir/$volume.img,format=raw,cache=unsafe,discard=unmap"
+            -device "scsi-hd,bus=scsi1.0,scsi-id=0,lun=$lun,drive=$volume")
+        lun=$((lun + 1))
+    done
+    exec timeout --kill-after=5 "$BOOT_LIMIT" qemu-system-x86_64 "${options[@]}" "${NETWORK[@]}"
+}
+
+# machine: sets MACHINE and KERNEL_WORDS, what makes a boot under TCG take
+# seconds (measured; QEMU's and Debian's defaults take three to five times as
+# long). VM_ACCEL=kvm is for machines where KVM works.
+machine() {
+    MACHINE=(
+        -machine 'q35,hpet=off,smbus=off,sata=off,usb=off,vmport=off'
+        -nodefaults -no-user-config -display none -no-reboot -smp 2
+    )
+    if [[ ${VM_ACCEL:-tcg} == kvm ]]; then
+        MACHINE+=(-accel kvm -cpu host)
+    else
+        MACHINE+=(-accel 'tcg,thread=multi' -cpu "$(tcg_cpu)")
+    fi
+    # no_timer_check: without it the emulated timer can hang the boot.
+    KERNEL_WORDS='quiet panic=-1 mitigations=off tsc=reliable no_timer_check cryptomgr.notests'
+}
+
+# svm makes udev load kvm_amd; erms and fsrm make the kernel clear pages with
+# `rep stosb`, which is catastrophically slow over pages that held code.
+tcg_cpu() {
+    local cpu=max,-svm,-erms
+    if qemu-system-x86_64 -cpu help | grep --quiet --word-regexp fsrm; then cpu+=,-fsrm; fi
+    echo "$cpu"
+}

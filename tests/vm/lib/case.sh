@@ -1,0 +1,100 @@
+# shellcheck shell=bash
+# The life of one case: images, emulator, boots, verdict, evidence.
+#
+# A case is cases/NAME/case.sh, which may define
+#   STEPS        functions to run in the guest, a boot each (default: guest)
+#   prepare      changes $DIR before anything is built from it: scenario.json,
+#                keys/, *.img; may set KEY_FILES, or empty it for no key disk
+#   disturb      changes the running emulator, or $NETWORK, before step $1
+#   inspect      checks on the host afterwards, on $RESULTS
+# and cases/NAME/guest/, files laid over tests/vm/guest.
+
+# run_case NAME: everything; status 0 when every check held. Runs in a
+# subshell of its own, so a case's functions never meet another's.
+run_case() {
+    local name=$1 step
+    RESULTS=$CACHE/results/$name
+    trap stop_all EXIT
+    load_case "$VM_DIR/cases/$name"
+    rm -rf "$RESULTS"
+    mkdir -p "$RESULTS"
+    build_guest "$CACHE/run/$name"
+    for step in "${STEPS[@]}"; do
+        disturb "$step"
+        run_step "$step"
+    done
+    stop_all
+    cp "$DIR/requests.jsonl" "$DIR/emulator.log" "$RESULTS"
+    inspect
+    equal 'no secret in what the guest left behind' '' "$(leaks "$DIR/keys" "$RESULTS")"
+    [[ -n ${VM_KEEP:-} ]] || rm -rf "$DIR"
+    ((FAILED == 0))
+}
+
+# load_case DIRECTORY: the defaults, and what the case says instead.
+load_case() {
+    CASE=$1
+    STEPS=(guest)
+    KEY_FILES=(LinuxPassPhraseFileName_1_0=data1 LinuxPassPhraseFileName_1_1=data2.wrapped)
+    prepare() { :; }
+    disturb() { :; }
+    inspect() { :; }
+    # shellcheck source=/dev/null
+    source "$CASE/case.sh"
+}
+
+# build_guest DIR: makes DIR with all images of the loaded case, and starts the
+# emulator on DIR/scenario.json.
+build_guest() {
+    local base
+    DIR=$1
+    base=$(base_image)
+    make_disks "$DIR"
+    cp "$VM_DIR/scenarios/healthy.json" "$DIR/scenario.json"
+    prepare
+    azure_up "$DIR"
+    azure_wrap "$DIR" "$DIR/keys/data2" >"$DIR/keys/data2.wrapped"
+    make_key_disk
+    needles "$DIR/keys" >"$DIR/needles"
+    make_case_tree "$base"
+    os_image "$base" "$DIR/os.img" "$PROGRAM" "$VM_DIR/guest" "$DIR/tree"
+}
+
+make_key_disk() {
+    local pair
+    local -a files=()
+    KEY_DISK=
+    ((${#KEY_FILES[@]})) || return 0
+    for pair in "${KEY_FILES[@]}"; do
+        files+=("${pair%%=*}=$DIR/keys/${pair#*=}")
+    done
+    KEY_DISK=$DIR/key.img
+    key_disk "$KEY_DISK" "${files[@]}"
+}
+
+# What belongs to this run alone: the checks, the detached header, the CA.
+make_case_tree() {
+    local base=$1 tree=$DIR/tree
+    mkdir -p "$tree/usr/lib/vm" "$tree/etc/bek-unlock" "$tree/etc/ssl/certs"
+    if [[ -d $CASE/guest ]]; then cp -R "$CASE/guest/." "$tree"; fi
+    cp "$CASE/case.sh" "$tree/usr/lib/vm/case.sh"
+    install -m 600 "$DIR/data4.header" "$tree/etc/bek-unlock/data4.header"
+    {
+        debugfs -R 'cat /etc/ssl/certs/ca-certificates.crt' "$base" 2>/dev/null
+        azure_ca
+    } >"$tree/etc/ssl/certs/ca-certificates.crt"
+}
+
+run_step() {
+    local step=$1 booted=yes since=$SECONDS
+    : >"$DIR/console.log"
+    boot "$DIR" "vm.step=$step" || booted=no
+    cp "$DIR/console.log" "$RESULTS/console-$step.log"
+    mkdir "$RESULTS/$step"
+    tar -C "$RESULTS/$step" -xf "$DIR/results.img" 2>/dev/null || booted=no
+    cat "$RESULTS/$step/checks.txt" 2>/dev/null || true
+    equal "step $step ran to its end ($((SECONDS - since)) s)" 'yes verdict: pass' \
+        "$booted $(verdict "$DIR/console.log")"
+}
+
+verdict() { grep --only-matching --extended-regexp 'verdict: (pass|fail)' "$1" || echo 'no verdict'; }

@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# Paths, words on the terminal and the processes this run started.
+#
+# Sourced by tests/vm/run, tests/vm/demo and tests/root/run; sets nothing up by
+# itself but the variables below.
+
+# Without it a failure inside of $( ) would go unnoticed.
+shopt -s inherit_errexit
+
+# e2fsprogs, dosfstools and fdisk live in sbin, which users may lack.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+SOURCE_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+readonly SOURCE_ROOT
+readonly VM_DIR=$SOURCE_ROOT/tests/vm
+# Shared with cargo, so `cargo clean` also frees the images.
+readonly TARGET=${CARGO_TARGET_DIR:-$SOURCE_ROOT/target}
+readonly CACHE=$TARGET/vm
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+    say "error: $*"
+    exit 1
+}
+
+# A key for a cache directory: the same inputs give the same word.
+hash_of() { cat "$@" | sha256sum | cut -c 1-16; }
+
+# stop_all ends what start recorded, by process id, never by name: other
+# emulators and QEMUs of the same machine are somebody else's.
+STARTED=()
+
+started() { STARTED+=("$1"); }
+
+stop_all() {
+    local pid
+    for pid in "${STARTED[@]}"; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    STARTED=()
+}
