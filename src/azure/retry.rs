@@ -1,8 +1,8 @@
 //! One loop around everything that is asked of Azure: try, wait with jitter, try again.
 //!
 //! "Later" and "never" are told apart by type, so no caller can retry a refusal. Every wait comes
-//! out of the [`Deadline`]; every retry is one line of log at `warn`, which the library else leaves
-//! to report.rs, because a boot that stands still must say why while it stands still.
+//! out of the [`Deadline`]; every retry is one line of log at `warn`, from the library itself,
+//! because a boot that stands still must say why while it stands still.
 
 use std::fmt;
 use std::time::Duration;
