@@ -15,7 +15,7 @@ use crate::key::{Candidate, KeySource, SourceName};
 use crate::mapping::{Header, Luks, LuksDevice, Mapping, Mappings, Memory, OpenFailure};
 use crate::volume::{Content, DeviceSpec, Volume};
 
-/// How long a local source is waited for while another one is left to ask.
+/// How long the key disk is waited for while another source is left to ask.
 ///
 /// Azure attaches the key disk before the VM starts: once storage drivers are up it is there. A
 /// VM whose key is in Key Vault must not lose its whole `timeout=` to a disk that never comes.
@@ -97,7 +97,12 @@ pub fn attach(
     let count = asked.len();
     for (index, source) in asked.iter_mut().enumerate() {
         let others_left = index + 1 < count;
-        let patience = if others_left { deadline.within(LOCAL_PATIENCE) } else { *deadline };
+        let patience = match source.name() {
+            SourceName::KeyDisk if others_left => deadline.within(LOCAL_PATIENCE),
+            // Whoever is to type needs time for it.
+            SourceName::KeyVault if others_left => deadline.within(deadline.remaining() / 2),
+            _ => *deadline,
+        };
         match attempt.ask(&mut **source, &patience) {
             Ok(key) => found = Some(key),
             Err(Refusal::Final(kind)) => return Err(fail(kind)),
@@ -107,19 +112,25 @@ pub fn attach(
             break;
         }
     }
-    // A key disk may have come while the network was waited for: one last look, without waiting.
+    // While later sources were asked a key disk may have come, or the network an earlier one was
+    // waiting for: one more look, at the disk without waiting.
     if found.is_none() && count > 1 {
         for (index, kind) in &mut failures {
-            let (Kind::KeyDiskMissing { .. }, Some(source)) = (&*kind, asked.get_mut(*index))
-            else {
-                continue;
+            let patience = match &*kind {
+                Kind::KeyDiskMissing { .. } => deadline.within(Duration::ZERO),
+                kind if kind.is_transient() && !deadline.passed() => *deadline,
+                _ => continue,
             };
-            match attempt.ask(&mut **source, &deadline.within(Duration::ZERO)) {
+            let Some(source) = asked.get_mut(*index) else { continue };
+            match attempt.ask(&mut **source, &patience) {
                 Ok(key) => found = Some(key),
                 Err(Refusal::Final(kind)) => return Err(fail(kind)),
                 // The first answer said how long it was waited for; that is the one to report.
                 Err(Refusal::TryNext(Kind::KeyDiskMissing { .. })) => {}
                 Err(Refusal::TryNext(later)) => *kind = later,
+            }
+            if found.is_some() {
+                break;
             }
         }
     }

@@ -11,6 +11,15 @@
 //! The library is run on the case as its root. The real binary, which reads /, is run in a user and
 //! mount namespace of its own where the case lies over /etc and a file over /dev/kmsg.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails loudly"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,13 +3,14 @@
 //! Two clients: one for IMDS that cannot speak TLS, one for vaults that speaks nothing else. No
 //! proxy, no redirect, no trust store from the environment. Both are built when first needed, so a
 //! run that stays local builds none. Retries are azure/retry.rs's; a client is kept through all of
-//! them, because dropping one waits for a name lookup that still hangs in getaddrinfo(3); the
-//! process leaves by its exit status soon after and does not wait for that thread.
+//! them and never dropped, because that waits for a name lookup that still hangs in getaddrinfo(3),
+//! past every deadline. The process ends soon after; its exit does not wait for that thread.
 //!
 //! Threads: reqwest's blocking client runs its own; whoever restricts this process (seccomp,
 //! namespaces) has to do so before the first request.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,8 +35,8 @@ const METADATA_CONNECT: Duration = Duration::from_secs(3);
 pub struct Network {
     authorities: Option<PathBuf>,
     endpoints: Endpoints,
-    metadata: Option<Client>,
-    vaults: Option<Client>,
+    metadata: Option<ManuallyDrop<Client>>,
+    vaults: Option<ManuallyDrop<Client>>,
 }
 
 /// Other addresses than the real ones, for tests; the program itself always uses the default.
@@ -57,17 +58,17 @@ impl Network {
     // A client is a handle: its clones share connections.
     fn metadata(&mut self) -> Result<Client, HttpError> {
         if let Some(client) = &self.metadata {
-            return Ok(client.clone());
+            return Ok(Client::clone(client));
         }
         // Without a single authority: even by mistake it trusts nobody.
         let builder = builder(rustls::RootCertStore::empty())?;
         let client = builder.connect_timeout(METADATA_CONNECT).build().map_err(internal)?;
-        Ok(self.metadata.insert(client).clone())
+        Ok(Client::clone(self.metadata.insert(ManuallyDrop::new(client))))
     }
 
     fn vaults(&mut self) -> Result<Client, HttpError> {
         if let Some(client) = &self.vaults {
-            return Ok(client.clone());
+            return Ok(Client::clone(client));
         }
         let mut builder = builder(authorities::load(self.authorities.as_deref())?)?;
         builder = builder.https_only(true);
@@ -75,7 +76,7 @@ impl Network {
             builder = builder.resolve(host.as_str(), *address);
         }
         let client = builder.build().map_err(internal)?;
-        Ok(self.vaults.insert(client).clone())
+        Ok(Client::clone(self.vaults.insert(ManuallyDrop::new(client))))
     }
 
     fn prepare(&mut self, request: &Request<'_>) -> Result<RequestBuilder, HttpError> {

@@ -36,6 +36,21 @@ impl Wanted {
         self.exact.as_ref()
     }
 
+    /// The names a secret's tag may carry for this key, likeliest first: the exact one, the slot's,
+    /// the plain one. No others: a vault serves many machines, and a tag is all that tells them
+    /// apart where the host name was not recorded.
+    pub fn tags(&self) -> Vec<KeyFileName> {
+        let own = self.slot.and_then(Slot::key_file);
+        let plain = KeyFileName::parse(KeyFileName::OS);
+        let mut names: Vec<KeyFileName> = Vec::new();
+        for name in [self.exact.clone(), own, plain].into_iter().flatten() {
+            if !names.iter().any(|known| same(known.as_str(), name.as_str())) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// How well `name` fits, best first; `None` when the file is no candidate. Upper and lower
     /// case are one, as on FAT.
     pub fn rank(&self, name: &KeyFileName) -> Option<Rank> {
@@ -126,6 +141,15 @@ mod tests {
         "custom.key",
         "settings_00.json",
     ];
+
+    #[test]
+    fn tags_are_looked_for_by_the_same_order_and_no_further() {
+        let name = |name: &str| KeyFileName::parse(name).unwrap();
+        let names = Wanted::new(Some(name("own")), None, Slot::new(1, 4)).tags();
+        let plain = name(KeyFileName::OS);
+        assert_eq!(names, [name("own"), name("LinuxPassPhraseFileName_1_4"), plain.clone()]);
+        assert_eq!(Wanted::new(Some(plain.clone()), None, None).tags(), [plain]);
+    }
 
     #[test]
     fn exact_then_slot_then_plain_then_the_others_by_slot() {

@@ -1,0 +1,95 @@
+//! The program: arguments to a command, a command to its exit status.
+//!
+//! One of the two composition roots (the other is generator.rs): here, and nowhere else, the use
+//! cases get their real devices, libcryptsetup, network and clock. What happens inside is in
+//! unlock.rs and detach.rs; what is said about it, in report.rs.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use args::{Action, Command};
+
+use crate::config;
+use crate::deadline::Deadline;
+use crate::detach;
+use crate::edge::luks::Libcryptsetup;
+use crate::edge::mapping::Sysfs;
+use crate::edge::process::{self, SystemClock};
+use crate::edge::state::State;
+use crate::error::{Error, Goal, exit};
+use crate::report;
+use crate::report::logger;
+use crate::volume::VolumeName;
+
+pub mod args;
+mod attach;
+mod sources;
+mod status;
+
+/// How long a busy mapping is tried at the most, whatever `timeout=` says: at shutdown every
+/// second counts, and systemd-shutdown takes down what is left.
+const CLOSE_LIMIT: Duration = Duration::from_secs(15);
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let command = match Command::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(error) => {
+            logger::install(false);
+            return finish(&Err(error), false);
+        }
+    };
+    logger::install(command.verbose);
+    let result = run(&command);
+    finish(&result, command.json)
+}
+
+fn run(command: &Command) -> Result<(), Error> {
+    match &command.action {
+        Action::Attach { name, fields } => attach::run(name, fields, command.json),
+        Action::Detach { name } => close(name, command.json),
+        Action::Help => {
+            report::result(args::HELP);
+            Ok(())
+        }
+        Action::Status { names } => {
+            report::result(&status::run(Path::new("/"), names, command.json)?);
+            Ok(())
+        }
+        Action::Version => {
+            report::result(concat!("bek-unlock ", env!("CARGO_PKG_VERSION"), "\n"));
+            Ok(())
+        }
+    }
+}
+
+/// `bek-unlock detach`.
+fn close(name: &VolumeName, json: bool) -> Result<(), Error> {
+    process::harden().map_err(|kind| Error::new(Goal::Close, kind).volume(name))?;
+    let root = Path::new("/");
+    // The unit's bektab line may be gone by now; closing must work all the same.
+    let limit = match config::load(root).find(name) {
+        Ok(entry) => entry.volume.options.timeout.0.unwrap_or(CLOSE_LIMIT).min(CLOSE_LIMIT),
+        Err(_) => CLOSE_LIMIT,
+    };
+    let clock = SystemClock::new();
+    let deadline = Deadline::start(&clock, Some(limit));
+    let was_open = detach::detach(name, &mut Libcryptsetup::new(), &Sysfs::new(root), &deadline)?;
+    if let Err(error) = State::new(root).remove(name) {
+        log::debug!("forgetting {name}: {error}");
+    }
+    report::closed(name, was_open, json);
+    Ok(())
+}
+
+/// Reports a failure and gives the process's exit status.
+fn finish(result: &Result<(), Error>, json: bool) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::from(exit::OK),
+        Err(error) => {
+            report::failure(error, json);
+            ExitCode::from(error.kind.exit_status())
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The command line: words to a [`Command`], and the help that explains them.
+
+use std::ffi::OsString;
+
+use lexopt::prelude::*;
+
+use crate::error::{Error, Goal, Kind};
+use crate::volume::VolumeName;
+
+/// `--help`. Kept within 79 columns; the manual says more.
+pub const HELP: &str = "\
+Usage: bek-unlock COMMAND [OPTIONS]
+
+Opens dm-crypt volumes of Azure VMs with the key from the key disk or Key Vault.
+
+Commands:
+  attach NAME [DEVICE [KEY [OPTIONS]]]
+                   open a volume: the line NAME of /etc/bektab, or the fields
+                   given here
+  detach NAME      close it
+  status [NAME...] what is open, from which key source, since when
+
+Options:
+  --json           print the result as JSON
+  -v, --verbose    say more on standard error
+  -h, --help       show this help
+  --version        show the version
+
+Exit status: 0 done or already open, 1 usage or configuration, 2 no key fits,
+4 something named is missing or unusable, 5 name in use, 69 unreachable in
+time, 76 an answer could not be trusted, 77 refused by Azure.
+
+See bek-unlock(8), bektab(5), bek-unlock-messages(7).
+";
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Command {
+    /// The work itself.
+    pub action: Action,
+    /// `--json`.
+    pub json: bool,
+    /// `--verbose`.
+    pub verbose: bool,
+}
+
+/// The work itself.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open a volume.
+    Attach {
+        /// Which one.
+        name: VolumeName,
+        /// Device, key and options, where they are given instead of a bektab line.
+        fields: Vec<String>,
+    },
+    /// Close a volume.
+    Detach {
+        /// Which one.
+        name: VolumeName,
+    },
+    /// Print the help.
+    Help,
+    /// Say what is open.
+    Status {
+        /// Which ones; all when empty.
+        names: Vec<VolumeName>,
+    },
+    /// Print the version.
+    Version,
+}
+
+impl Command {
+    /// Parses the arguments after the program's name.
+    ///
+    /// Errors: `Usage`, with what is wrong instead of the whole help.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Error> {
+        Self::words(lexopt::Parser::from_args(arguments))
+            .map_err(|text| Error::new(Goal::Run, Kind::Usage(text)))
+    }
+
+    fn words(mut parser: lexopt::Parser) -> Result<Self, String> {
+        let (mut json, mut verbose) = (false, false);
+        let mut words = Vec::new();
+        while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+            match argument {
+                Short('h') | Long("help") => return Ok(Self::only(Action::Help)),
+                Long("version") => return Ok(Self::only(Action::Version)),
+                Long("json") => json = true,
+                Short('v') | Long("verbose") => verbose = true,
+                Value(word) => {
+                    words.push(word.into_string().map_err(|_| "an argument is not UTF-8")?);
+                }
+                other => return Err(other.unexpected().to_string()),
+            }
+        }
+        let mut words = words.into_iter();
+        let command = words.next().ok_or("no command given")?;
+        let rest: Vec<String> = words.collect();
+        let action = match (command.as_str(), rest.as_slice()) {
+            ("attach", [name, fields @ ..]) if fields.len() <= 3 => {
+                Action::Attach { name: volume(name)?, fields: fields.to_vec() }
+            }
+            ("attach", _) => return Err("attach takes NAME [DEVICE [KEY [OPTIONS]]]".to_owned()),
+            ("detach", [name]) => Action::Detach { name: volume(name)? },
+            ("detach", _) => return Err("detach takes one NAME".to_owned()),
+            ("status", names) => {
+                Action::Status { names: names.iter().map(|n| volume(n)).collect::<Result<_, _>>()? }
+            }
+            (word, _) => return Err(format!("there is no command {word:?}")),
+        };
+        Ok(Self { action, json, verbose })
+    }
+
+    fn only(action: Action) -> Self {
+        Self { action, json: false, verbose: false }
+    }
+}
+
+fn volume(name: &str) -> Result<VolumeName, String> {
+    VolumeName::parse(name).map_err(|problem| problem.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &str) -> Result<Command, String> {
+        Command::parse(words.split_whitespace().map(OsString::from)).map_err(|e| e.kind.to_string())
+    }
+
+    fn name(name: &str) -> VolumeName {
+        VolumeName::parse(name).unwrap()
+    }
+
+    #[test]
+    fn commands_and_flags_in_any_order() {
+        let command = parse("--json attach -v data1").unwrap();
+        assert_eq!(command.action, Action::Attach { name: name("data1"), fields: vec![] });
+        assert!(command.json && command.verbose);
+        let fields = vec!["/dev/sdb".to_owned(), "-".to_owned(), "nofail".to_owned()];
+        let command = parse("attach data1 /dev/sdb - nofail").unwrap();
+        assert_eq!(command.action, Action::Attach { name: name("data1"), fields });
+        assert_eq!(parse("detach a").unwrap().action, Action::Detach { name: name("a") });
+        assert_eq!(parse("status").unwrap().action, Action::Status { names: vec![] });
+    }
+
+    #[test]
+    fn help_wins_over_everything_after_it() {
+        assert_eq!(parse("attach --help").unwrap().action, Action::Help);
+        assert_eq!(parse("--version").unwrap().action, Action::Version);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (words, message) in [
+            ("", "no command given"),
+            ("open data1", "there is no command \"open\""),
+            ("attach", "attach takes NAME [DEVICE [KEY [OPTIONS]]]"),
+            ("attach a b c d e", "attach takes NAME [DEVICE [KEY [OPTIONS]]]"),
+            ("attach a/b", "'/' is not allowed in a volume name"),
+            ("detach", "detach takes one NAME"),
+            ("status --bogus", "invalid option '--bogus'"),
+        ] {
+            assert_eq!(parse(words).unwrap_err(), message, "{words}");
+        }
+    }
+
+    #[test]
+    fn help_fits_the_console() {
+        assert!(HELP.lines().all(|line| line.len() <= 79 && line.is_ascii()));
+    }
+}

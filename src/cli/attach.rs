@@ -1,0 +1,71 @@
+//! `bek-unlock attach`: the volume from its line, the world around it, and the report.
+
+use std::path::Path;
+
+use super::sources::KeySources;
+use crate::config::{self, Configuration, Origin};
+use crate::deadline::Deadline;
+use crate::edge::block::BlockDevices;
+use crate::edge::luks::Libcryptsetup;
+use crate::edge::mapping::Sysfs;
+use crate::edge::process::{self, SystemClock};
+use crate::edge::state::{Record, State};
+use crate::error::{Error, Goal, Kind};
+use crate::report;
+use crate::unlock::{self, Outcome, World};
+use crate::volume::{Volume, VolumeName};
+
+/// Opens the volume `name` of the configuration, or the one `fields` describe.
+pub fn run(name: &VolumeName, fields: &[String], json: bool) -> Result<(), Error> {
+    let fail = |kind: Kind| Error::new(Goal::Unlock, kind).volume(name);
+    process::harden().map_err(fail)?;
+    // Started before anything is read, so that timeout= covers all of it.
+    let clock = SystemClock::new();
+    let root = Path::new("/");
+    let volume = volume(root, name, fields).map_err(fail)?;
+    let deadline = Deadline::start(&clock, volume.options.timeout.0);
+
+    let sysfs = Sysfs::new(root);
+    let mut devices = BlockDevices::new();
+    let mut luks = Libcryptsetup::new();
+    let mut world =
+        World { devices: &mut devices, luks: &mut luks, mappings: &sysfs, memory: &sysfs };
+    let mut sources = KeySources::new(root, &volume);
+    let outcome = unlock::attach(&volume, &mut world, &mut sources, &deadline)?;
+
+    let elapsed = deadline.elapsed();
+    if let Outcome::Opened(opened) = &outcome {
+        let record = Record::of(opened, elapsed);
+        if let Err(error) = State::new(root).write(name, &record) {
+            log::debug!("remembering how {name} was opened: {error}");
+        }
+    }
+    report::opened(&volume, &outcome, elapsed, json);
+    Ok(())
+}
+
+fn volume(root: &Path, name: &VolumeName, fields: &[String]) -> Result<Volume, Kind> {
+    if let [device, rest @ ..] = fields {
+        let [key, options] = [0, 1].map(|index| rest.get(index).map(String::as_str));
+        return config::volume_from_arguments(name.as_str(), device, key, options);
+    }
+    let configuration = config::load(root);
+    let entry = configuration.find(name)?;
+    warn_of_other_lines(&configuration, entry.origin);
+    Ok(entry.volume.clone())
+}
+
+/// Mistakes on other volumes' lines do not stop this one, but somebody should know: the line that
+/// does not parse is the volume that will not open next time.
+fn warn_of_other_lines(configuration: &Configuration, origin: Origin) {
+    for problem in &configuration.problems {
+        let here = match problem {
+            Kind::Configuration(diagnostic) => diagnostic.file == origin.path(),
+            Kind::ConfigurationUnreadable { path, .. } => path == origin.path(),
+            _ => false,
+        };
+        if here {
+            report::passing_problem(problem);
+        }
+    }
+}

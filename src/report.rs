@@ -1,0 +1,178 @@
+//! The only place that speaks.
+//!
+//! Functions below cli.rs return errors and log at most at debug level; each failure is reported
+//! once, here, by the layer that knows what was attempted. Words: plain ASCII, lower case, no full
+//! stop at the end, 79 columns, every line with the program's name, because a serial console
+//! interleaves the lines of many. Results go to stdout, everything else to stderr or the journal.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::error::{Error, Kind, seconds};
+use crate::hint;
+use crate::key::SourceName;
+use crate::message_id;
+use crate::unlock::Outcome;
+use crate::volume::{Volume, VolumeName};
+
+pub mod logger;
+
+/// Reports a failure: one block, error, causes, hints; once to the journal with its fields, and
+/// with `json` as an object on stdout.
+pub fn failure(error: &Error, json: bool) {
+    if json {
+        result(&format!("{}\n", failure_json(error)));
+    }
+    let (volume, device) = names(error);
+    log::error!(
+        MESSAGE_ID = message_id::for_kind(&error.kind),
+        BEK_ERROR = error.kind.name(),
+        BEK_EXIT_STATUS = error.kind.exit_status(),
+        BEK_VOLUME = volume.as_str(),
+        BEK_DEVICE = device.as_str();
+        "{}", lines(error).join("\n")
+    );
+}
+
+/// The lines of a failure, without the program's name.
+pub fn lines(error: &Error) -> Vec<String> {
+    let mut lines = vec![format!("error: {error}")];
+    let causes = std::iter::once(&error.kind).chain(&error.others);
+    for cause in causes {
+        lines.push(format!("cause: {cause}"));
+        if let Kind::Configuration(diagnostic) = cause {
+            lines.extend(diagnostic.excerpt());
+        }
+    }
+    lines.extend(hint::for_kind(&error.kind).iter().map(|hint| format!("hint: {hint}")));
+    lines
+}
+
+/// Reports a mistake in a line that this run does not need.
+pub fn passing_problem(kind: &Kind) {
+    log::warn!(
+        MESSAGE_ID = message_id::for_kind(kind),
+        BEK_ERROR = kind.name();
+        "{kind}"
+    );
+}
+
+/// Reports an opened volume.
+pub fn opened(volume: &Volume, outcome: &Outcome, elapsed: Duration, json: bool) {
+    if json {
+        result(&format!("{}\n", opened_json(volume, outcome, elapsed)));
+    }
+    let name = volume.name.as_str();
+    match outcome {
+        Outcome::AlreadyOpen { device } => {
+            let device = device.display().to_string();
+            log::info!(
+                MESSAGE_ID = message_id::ALREADY_OPEN,
+                BEK_VOLUME = name,
+                BEK_DEVICE = device.as_str();
+                "{name} is already unlocked"
+            );
+        }
+        Outcome::Opened(opened) => {
+            for kind in &opened.passed_over {
+                log::warn!(
+                    MESSAGE_ID = message_id::for_kind(kind),
+                    BEK_ERROR = kind.name(),
+                    BEK_VOLUME = name;
+                    "{name}: passed over: {kind}"
+                );
+            }
+            if opened.trimmed {
+                let origin = &opened.origin;
+                log::warn!(BEK_VOLUME = name; "{origin} fits only without its final newline");
+            }
+            let device = opened.device.display().to_string();
+            log::info!(
+                MESSAGE_ID = message_id::UNLOCKED,
+                BEK_VOLUME = name,
+                BEK_DEVICE = device.as_str(),
+                BEK_SOURCE = opened.source.as_str(),
+                BEK_ELAPSED_USEC = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+                "{name} unlocked with {} in {}", phrase(opened.source), seconds(elapsed)
+            );
+        }
+    }
+}
+
+/// Reports a closed volume.
+pub fn closed(name: &VolumeName, was_open: bool, json: bool) {
+    let name = name.as_str();
+    if json {
+        let word = if was_open { "closed" } else { "not-open" };
+        result(&format!("{}\n", json!({"result": word, "volume": name})));
+    }
+    if was_open {
+        log::info!(MESSAGE_ID = message_id::DETACHED, BEK_VOLUME = name; "{name} closed");
+    } else {
+        log::info!(BEK_VOLUME = name; "{name} is not open");
+    }
+}
+
+/// Writes a result to stdout; a reader that went away is no error of ours.
+pub fn result(text: &str) {
+    let mut out = io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        log::debug!("stdout is closed");
+    }
+}
+
+/// A failure as the object `--json` prints.
+pub fn failure_json(error: &Error) -> Value {
+    let (volume, device) = names(error);
+    let causes = std::iter::once(&error.kind).chain(&error.others);
+    json!({
+        "result": "failed",
+        "volume": volume,
+        "device": device,
+        "error": error.kind.name(),
+        "exit_status": error.kind.exit_status(),
+        "causes": causes
+            .map(|kind| json!({"error": kind.name(), "text": kind.to_string()}))
+            .collect::<Vec<_>>(),
+        "hints": hint::for_kind(&error.kind),
+    })
+}
+
+/// An opened volume as the object `--json` prints.
+pub fn opened_json(volume: &Volume, outcome: &Outcome, elapsed: Duration) -> Value {
+    match outcome {
+        Outcome::AlreadyOpen { device } => json!({
+            "result": "already-open",
+            "volume": volume.name.as_str(),
+            "device": device,
+        }),
+        Outcome::Opened(opened) => json!({
+            "result": "unlocked",
+            "volume": volume.name.as_str(),
+            "device": opened.device,
+            "type": format!("LUKS{}", opened.header.version),
+            "uuid": opened.header.uuid,
+            "keyslot": opened.keyslot,
+            "source": opened.source.as_str(),
+            "origin": opened.origin,
+            "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        }),
+    }
+}
+
+fn names(error: &Error) -> (String, String) {
+    let volume = error.volume.as_ref().map(ToString::to_string).unwrap_or_default();
+    let device = error.device.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    (volume, device)
+}
+
+fn phrase(source: SourceName) -> &'static str {
+    match source {
+        SourceName::KeyDisk => "the key disk",
+        SourceName::File => "a key file",
+        SourceName::KeyVault => "Key Vault",
+        SourceName::Prompt => "a typed passphrase",
+    }
+}

@@ -1,0 +1,22 @@
+//! The root ring: the real binary on real dm-crypt, vfat and loop devices.
+//!
+//! Run by `make check-root` (tests/root/run), natively where the kernel has them, else inside one
+//! VM. Every case is ignored elsewhere: it needs root and changes the machine it runs on.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails loudly"
+)]
+
+mod azure;
+mod close;
+mod images;
+mod key_disk;
+mod open;
+mod refuse;
+mod secrecy;
+mod world;
