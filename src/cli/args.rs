@@ -11,7 +11,8 @@ use crate::volume::VolumeName;
 pub const HELP: &str = "\
 Usage: bek-unlock COMMAND [OPTIONS]
 
-Opens dm-crypt volumes of Azure VMs with the key from the key disk or Key Vault.
+Opens dm-crypt volumes of Azure VMs, with the key from the key disk or from Key
+Vault.
 
 Commands:
   attach NAME [DEVICE [KEY [OPTIONS]]]
