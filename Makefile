@@ -57,6 +57,8 @@ install: man
 	    sed 's|/usr/bin/bek-unlock|$(bindir)/bek-unlock|g' "$$unit" \
 	        > "$(DESTDIR)$(systemddir)/system/$$(basename "$$unit")" || exit 1; \
 	done
+	install -D -m 0644 systemd/bek-unlock@.service.d/10-umount.conf \
+	    '$(DESTDIR)$(systemddir)/system/bek-unlock@.service.d/10-umount.conf'
 	install -m 0644 systemd/bek-unlock.catalog $(DESTDIR)$(systemddir)/catalog/
 	for page in $(MANUALS); do \
 	    install -D -m 0644 "$$page" \

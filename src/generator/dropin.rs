@@ -37,6 +37,12 @@ impl Draft {
     /// Before what, and after what, the volume is opened.
     fn place(&mut self, volume: &Volume) {
         let class = Class::of(volume);
+        if volume.name.as_str().starts_with('.') {
+            self.why("%i of the template escapes a leading dot, a path's unit does not.");
+            let target = blockdev(volume);
+            self.add("Before", &target);
+            self.add("Wants", &target);
+        }
         if !volume.options.nofail {
             self.add("Before", class.target());
             self.add("Before", super::plan::GROUP);
@@ -157,6 +163,11 @@ impl Draft {
     fn why(&mut self, reason: &str) {
         self.unit.why(reason);
     }
+}
+
+/// The target that mounts of the mapped device come after.
+fn blockdev(volume: &Volume) -> String {
+    format!("blockdev@dev-mapper-{}.target", unit_name::escape_inner(volume.name.as_str()))
 }
 
 /// Whether systemd has a device unit for it rather than a mount below it.

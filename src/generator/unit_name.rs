@@ -31,6 +31,11 @@ pub fn escape(text: &[u8]) -> String {
     escaped
 }
 
+/// The same for a part that does not begin the text, as the last component of a path.
+pub fn escape_inner(text: &str) -> String {
+    escape(format!("/{text}").as_bytes()).split_off(1)
+}
+
 /// `PREFIX@INSTANCE.SUFFIX` with `instance` escaped; `None` when it is too long for a unit.
 pub fn instance(prefix: &str, instance: &str, suffix: &str) -> Option<String> {
     bounded(format!("{prefix}@{}.{suffix}", escape(instance.as_bytes())))
@@ -79,6 +84,11 @@ mod tests {
         ] {
             assert_eq!(escape(name.as_bytes()), escaped, "{name}");
         }
+    }
+
+    #[test]
+    fn a_dot_inside_stays() {
+        assert_eq!(escape_inner(".a-b"), ".a\\x2db");
     }
 
     #[test]
