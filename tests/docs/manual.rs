@@ -1,0 +1,162 @@
+//! The pages of the manual as scdoc sources: options, commands, exit statuses, width.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use bek_unlock::config;
+
+use super::{between, files, read, root, same};
+
+/// The section `# NAME` of a page, up to the next one.
+pub fn section(page: &str, name: &str) -> String {
+    let text = format!("{}\n# ", read(&format!("docs/man/{page}.scd")));
+    between(&text, &format!("\n# {name}\n"), "\n# ").to_owned()
+}
+
+/// The bold words that begin a line of a list; `\_` is scdoc's underscore.
+fn terms(section: &str) -> Vec<String> {
+    section
+        .lines()
+        .filter(|line| line.starts_with('*'))
+        .flat_map(|line| line.split('*').skip(1).step_by(2))
+        .map(|term| term.replace('\\', ""))
+        .collect()
+}
+
+/// The names in option_table.rs, and whether they take a value.
+fn options() -> BTreeSet<(String, bool)> {
+    let source = read("src/config/option_table.rs");
+    let table = between(&source, "const TABLE", "\n];");
+    let mut found = BTreeSet::new();
+    for row in table.split("option(").skip(1) {
+        let takes_value = row.contains("One(") || row.contains("Each(");
+        let names = between(row, "&[", "]");
+        found.extend(names.split('"').skip(1).step_by(2).map(|n| (n.to_owned(), takes_value)));
+    }
+    found
+}
+
+#[test]
+fn every_option_is_in_the_manual_and_every_documented_one_is_known() {
+    let documented = ["OPTIONS OF CRYPTTAB", "OPTIONS OF BEKTAB"]
+        .iter()
+        .flat_map(|name| terms(&section("bektab.5", name)))
+        // Behind a value come the forms it takes: identity=KIND:VALUE.
+        .map(|term| match term.split_once('=') {
+            Some((name, _)) => (name.to_owned(), true),
+            None => (term, false),
+        })
+        .collect();
+    same(&options(), &documented, "bektab(5)");
+}
+
+#[test]
+fn the_option_list_of_this_test_is_the_parser_s() {
+    for (name, takes_value) in options() {
+        let word = if takes_value { format!("{name}=x") } else { name };
+        let parsed = config::volume_from_arguments("x", "/dev/x", None, Some(&word));
+        let message = parsed.err().map(|kind| kind.to_string()).unwrap_or_default();
+        assert!(!message.contains("unknown option"), "{message}");
+    }
+    let made_up = config::volume_from_arguments("x", "/dev/x", None, Some("nofial"));
+    assert!(made_up.unwrap_err().to_string().contains("unknown option"));
+}
+
+#[test]
+fn defaults_are_as_documented() {
+    let timeout = bek_unlock::volume::Options::default().timeout;
+    let seconds = timeout.0.unwrap().as_secs();
+    assert!(section("bektab.5", "OPTIONS OF BEKTAB").contains(&format!("Default: *{seconds}s*")));
+}
+
+fn help() -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_bek-unlock")).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(help.starts_with("Usage: "), "{help:?}");
+    help
+}
+
+/// The lines of the help below `heading` that begin an entry.
+fn entries<'a>(help: &'a str, heading: &str) -> Vec<&'a str> {
+    let block = between(help, &format!("\n{heading}:\n"), "\n\n");
+    block.lines().filter(|line| !line.starts_with("   ")).collect()
+}
+
+#[test]
+fn the_manual_has_the_commands_and_options_of_the_help() {
+    let help = help();
+    let commands: BTreeSet<String> = entries(&help, "Commands")
+        .iter()
+        .filter_map(|entry| Some(entry.split_whitespace().next()?.to_owned()))
+        .collect();
+    let documented = terms(&section("bek-unlock.8", "COMMANDS")).into_iter().collect();
+    same(&commands, &documented, "bek-unlock(8), COMMANDS");
+    let synopsis = section("bek-unlock.8", "SYNOPSIS");
+    for command in commands {
+        assert!(synopsis.contains(&format!("*bek-unlock* {command} ")), "SYNOPSIS: {command}");
+    }
+    let options: BTreeSet<String> = entries(&help, "Options")
+        .iter()
+        .flat_map(|entry| entry.split_whitespace().take_while(|word| word.starts_with('-')))
+        .map(|word| word.trim_end_matches(',').to_owned())
+        .collect();
+    let documented = terms(&section("bek-unlock.8", "OPTIONS")).into_iter().collect();
+    same(&options, &documented, "bek-unlock(8), OPTIONS");
+}
+
+#[test]
+fn the_help_fits_a_console() {
+    for line in help().lines() {
+        assert!(line.len() <= 79 && line.is_ascii(), "{line}");
+    }
+}
+
+/// The constants of `error::exit`.
+pub fn exit_statuses() -> Vec<(String, u8)> {
+    let source = read("src/error.rs");
+    let module = between(&source, "pub mod exit {", "\n}");
+    let constants = module.split("pub const ").skip(1);
+    constants
+        .map(|constant| {
+            let (name, rest) = constant.split_once(": u8 = ").unwrap();
+            (name.to_owned(), rest.split(';').next().unwrap().parse().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn every_exit_status_is_in_the_manual_and_in_the_help() {
+    let statuses: BTreeSet<String> =
+        exit_statuses().into_iter().map(|(_, status)| status.to_string()).collect();
+    let documented = terms(&section("bek-unlock.8", "EXIT STATUS")).into_iter().collect();
+    same(&statuses, &documented, "bek-unlock(8), EXIT STATUS");
+    let help = help();
+    let line = between(&help, "\nExit status:", "\n\n");
+    let words = line.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+    same(&statuses, &words.map(str::to_owned).collect(), "bek-unlock --help");
+}
+
+/// man(1) sets paragraphs to the width of the terminal, but neither literal text nor long words.
+#[test]
+fn pages_fit_79_columns() {
+    // Text of a list is indented by 11 columns, literal text by 4 more than what is around it.
+    const ROOM: usize = 79 - 11;
+    let pages = files(&root().join("docs/man"), ".scd");
+    assert!(!pages.is_empty());
+    for page in pages {
+        let mut literal = false;
+        for line in std::fs::read_to_string(&page).unwrap().lines() {
+            if line.trim_start() == "```" {
+                literal = !literal;
+            }
+            let longest = if literal {
+                line.replace("\\\\", "\\").chars().count()
+            } else {
+                line.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0)
+            };
+            assert!(longest <= ROOM, "{}: {line}", page.display());
+            assert!(line.is_ascii(), "{}: {line}", page.display());
+        }
+    }
+}
