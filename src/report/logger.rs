@@ -1,12 +1,15 @@
 //! Where log records go: the journal with fields, stderr as prefixed lines, or both.
 //!
 //! Started by systemd, the program writes to the journal natively, so that fields and message ids
-//! arrive, and to stderr only when that is not the journal again: the unit points it at the
-//! console. Started by hand it writes to stderr alone.
+//! arrive, and warnings and errors to the console too: at boot nobody is logged in who could read
+//! a journal. Started by hand it writes to stderr alone.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use nix::fcntl::OFlag;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 /// Columns of a serial console that every terminal has.
@@ -17,6 +20,7 @@ const NAME: &str = "bek-unlock: ";
 /// Sends every record to the places found at start.
 struct Logger {
     journal: Option<JournalLog>,
+    console: Option<File>,
     stderr: Option<Style>,
 }
 
@@ -39,13 +43,14 @@ pub fn install(verbose: bool) {
     } else {
         None
     };
+    let console = if stderr_is_journal { console() } else { None };
     let stderr = match (&journal, stderr_is_journal) {
         (Some(_), true) => None,
         _ if io::stderr().is_terminal() && !by_systemd => Some(Style::Colour),
         _ => Some(Style::Plain),
     };
     log::set_max_level(if verbose { LevelFilter::Debug } else { LevelFilter::Info });
-    if log::set_boxed_logger(Box::new(Logger { journal, stderr })).is_err() {
+    if log::set_boxed_logger(Box::new(Logger { journal, console, stderr })).is_err() {
         log::debug!("a logger is installed already");
     }
 }
@@ -54,6 +59,15 @@ pub fn install(verbose: bool) {
 #[expect(clippy::disallowed_methods, reason = "decides where lines go, nothing else")]
 fn started_by_systemd() -> bool {
     std::env::var_os("INVOCATION_ID").is_some()
+}
+
+/// The system's console, where it can be had.
+///
+/// Opened here and not by the unit's StandardError=tty, because systemd fails a unit whose
+/// terminal cannot be opened. Without blocking: a console with flow control must not stop a boot.
+fn console() -> Option<File> {
+    let flags = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    File::options().write(true).custom_flags(flags.bits()).open("/dev/console").ok()
 }
 
 impl Log for Logger {
@@ -68,6 +82,10 @@ impl Log for Logger {
         }
         if let Some(journal) = &self.journal {
             journal.log(record);
+        }
+        if let Some(mut console) = self.console.as_ref().filter(|_| record.level() <= Level::Warn) {
+            let text = render(record.level(), &record.args().to_string(), Style::Plain);
+            let _ = console.write_all(text.replace('\n', "\r\n").as_bytes());
         }
         if let Some(style) = self.stderr {
             let text = render(record.level(), &record.args().to_string(), style);
