@@ -9,7 +9,7 @@ use bek_unlock::azure::answer::{Operation, refusal};
 use bek_unlock::azure::http::Response;
 use bek_unlock::azure::id::{Host, KeyId};
 use bek_unlock::error::{Error, Goal, Kind};
-use bek_unlock::hint;
+use bek_unlock::report;
 use bek_unlock::secret::Secret;
 use bek_unlock::volume::VolumeName;
 
@@ -95,14 +95,6 @@ fn bad_boot() -> Error {
         .device(Some("/dev/sdd".as_ref()))
 }
 
-fn lines(error: &Error) -> Vec<String> {
-    let causes = std::iter::once(&error.kind).chain(&error.others);
-    let mut lines = vec![format!("error: {error}")];
-    lines.extend(causes.map(|cause| format!("cause: {cause}")));
-    lines.extend(hint::for_kind(&error.kind).iter().map(|hint| format!("hint: {hint}")));
-    lines
-}
-
 #[test]
 fn the_bad_boot_of_the_readme_is_what_the_program_says() {
     const PREFIX: &str = "    bek-unlock: ";
@@ -116,7 +108,7 @@ fn the_bad_boot_of_the_readme_is_what_the_program_says() {
             _ => shown.push(line.to_owned()),
         }
     }
-    assert_eq!(shown, lines(&bad_boot()));
+    assert_eq!(shown, report::lines(&bad_boot()));
 }
 
 #[test]
