@@ -4,6 +4,7 @@
 prefix     = /usr
 bindir     = $(prefix)/bin
 mandir     = $(prefix)/share/man
+docdir     = $(prefix)/share/doc/bek-unlock
 systemddir = $(prefix)/lib/systemd
 CARGO      = cargo
 RELEASE    = target/release
@@ -60,6 +61,7 @@ install: man
 	install -D -m 0644 systemd/bek-unlock@.service.d/10-umount.conf \
 	    '$(DESTDIR)$(systemddir)/system/bek-unlock@.service.d/10-umount.conf'
 	install -m 0644 systemd/bek-unlock.catalog $(DESTDIR)$(systemddir)/catalog/
+	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md CHANGELOG.md docs/*.md LICENSE*
 	for page in $(MANUALS); do \
 	    install -D -m 0644 "$$page" \
 	        "$(DESTDIR)$(mandir)/man$${page##*.}/$$(basename "$$page")" || exit 1; \

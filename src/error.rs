@@ -572,6 +572,10 @@ impl fmt::Display for Unreachable {
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "key vault {}: HTTP {} {}", short(&self.vault), self.status, self.code)?;
+        // The vault says this in three lines of identifiers; the hint names who and what.
+        if matches!(self.code.as_str(), "AccessDenied" | "ForbiddenByPolicy" | "ForbiddenByRbac") {
+            return write!(f, ": no permission {}", self.permission);
+        }
         if self.text.is_empty() { Ok(()) } else { write!(f, ": {}", self.text) }
     }
 }

@@ -47,6 +47,11 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
             "is vfat blocked in /etc/modprobe.d? then allow it",
             "else the disk is damaged: deallocate the VM, then start it",
         ],
+        Kind::KeyFileUnusable {
+            place, problem: FileProblem::Empty | FileProblem::Missing, ..
+        } if place.starts_with('/') => {
+            &["put the key there, or correct the third field of its line in /etc/bektab"]
+        }
         Kind::KeyFileUnusable { problem, file, .. } => match (problem, file) {
             (FileProblem::Empty | FileProblem::Missing, None) => {
                 &["deallocate and start the VM; Azure writes the key files again"]

@@ -98,7 +98,9 @@ pub fn attach(
     for (index, source) in asked.iter_mut().enumerate() {
         let others_left = index + 1 < count;
         let patience = match source.name() {
-            SourceName::KeyDisk if others_left => deadline.within(LOCAL_PATIENCE),
+            SourceName::KeyDisk if others_left => {
+                deadline.within(LOCAL_PATIENCE.min(deadline.remaining() / 2))
+            }
             // Whoever is to type needs time for it.
             SourceName::KeyVault if others_left => deadline.within(deadline.remaining() / 2),
             _ => *deadline,

@@ -17,15 +17,15 @@ readonly ROOT
 readonly LOCK_WAIT=300
 
 # libclang is handled by clang_packages: its name carries a version.
-readonly BUILD=(gcc libc6-dev libcryptsetup-dev make pkg-config)
-readonly CHECK=(scdoc shellcheck systemd)
-readonly ROOT_RING=(busybox-static cpio cryptsetup-bin dmsetup dosfstools e2fsprogs fdisk kmod lz4 mtools qemu-system-x86 xz-utils zstd)
+readonly BUILD=(gcc libblkid-dev libc6-dev libcryptsetup-dev make pkg-config scdoc)
+readonly CHECK=(cryptsetup-bin dosfstools e2fsprogs fdisk groff-base mtools shellcheck systemd)
+readonly ROOT_RING=(busybox-static cpio dmsetup iproute2 kmod lz4 qemu-system-x86 xz-utils zstd)
 readonly VM=(ca-certificates debian-archive-keyring mmdebstrap)
 
 # What proves, without a package manager, that a level can work.
-readonly BUILD_TOOLS=(cc make pkg-config)
-readonly CHECK_TOOLS=(scdoc shellcheck systemd-analyze)
-readonly ROOT_TOOLS=(busybox cpio cryptsetup dmsetup lz4 mcopy mke2fs mkfs.vfat modprobe qemu-system-x86_64 sfdisk xz zstd)
+readonly BUILD_TOOLS=(cc make pkg-config scdoc)
+readonly CHECK_TOOLS=(cryptsetup groff mcopy mke2fs mkfs.vfat sfdisk shellcheck systemd-analyze)
+readonly ROOT_TOOLS=(busybox cpio dmsetup ip lz4 modprobe qemu-system-x86_64 xz zstd)
 readonly VM_TOOLS=(debugfs mmdebstrap)
 
 main() {
@@ -143,15 +143,17 @@ require_tools() {
     for tool in "$@"; do
         command -v "$tool" >/dev/null || missing+=("$tool")
     done
-    pkg-config --exists libcryptsetup 2>/dev/null || missing+=(libcryptsetup.pc)
+    for tool in blkid libcryptsetup; do
+        pkg-config --exists "$tool" 2>/dev/null || missing+=("$tool.pc")
+    done
     ((${#missing[@]})) || return 0
     say "this is not Debian or Ubuntu; missing here: ${missing[*]}"
     say "the same by package manager, level $level:"
-    say "  dnf:    gcc glibc-devel make pkgconf cryptsetup-devel clang-devel"
-    say "          ShellCheck scdoc systemd busybox cpio cryptsetup device-mapper dosfstools"
+    say "  dnf:    gcc glibc-devel make pkgconf cryptsetup-devel libblkid-devel clang-devel scdoc"
+    say "          ShellCheck groff systemd iproute busybox cpio cryptsetup device-mapper dosfstools"
     say "          e2fsprogs util-linux kmod lz4 mtools qemu-system-x86 xz zstd mmdebstrap"
-    say "  zypper: gcc glibc-devel make pkg-config libcryptsetup-devel clang-devel"
-    say "          ShellCheck scdoc systemd busybox-static cpio cryptsetup device-mapper dosfstools"
+    say "  zypper: gcc glibc-devel make pkg-config libcryptsetup-devel libblkid-devel clang-devel scdoc"
+    say "          ShellCheck groff systemd iproute busybox-static cpio cryptsetup device-mapper dosfstools"
     say "          e2fsprogs util-linux kmod lz4 mtools qemu-x86 xz zstd mmdebstrap"
     exit 1
 }

@@ -24,12 +24,12 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Columns of a line of [`Diagnostic::excerpt`]: the last column of a serial console stays
-    /// free, because some wrap when it is written.
-    pub const EXCERPT_WIDTH: usize = 79;
+    /// Columns of a line of [`Diagnostic::excerpt`]: 79 less the program's name, which stands before
+    /// every line on a console.
+    pub const EXCERPT_WIDTH: usize = 67;
 
     /// The line itself, and a line with `^~~~` under the wrong part; both indented by four blanks
-    /// and at most 79 columns.
+    /// and at most that wide.
     ///
     /// A longer line is cut to a window around the wrong part, with `...` where something is left
     /// out. Everything but printable ASCII is shown as `?`, a tab as a blank: one column for each
@@ -143,7 +143,7 @@ mod tests {
     fn long_lines_are_cut_around_the_wrong_part() {
         let text = format!("{}WRONG{}", "a".repeat(200), "b".repeat(200));
         let [line, mark] = diagnostic(&text, 201, 5).excerpt();
-        assert_eq!(line.len(), 79);
+        assert_eq!(line.len(), 67);
         assert_eq!(line.find("WRONG"), mark.find("^~~~~"));
         assert!(line.starts_with("    ...aaa") && line.ends_with("bbb..."), "{line}");
     }
@@ -155,7 +155,7 @@ mod tests {
             for column in 1..=total + 1 {
                 for length in [1, 3, 75, 76, 500] {
                     let [line, mark] = diagnostic(&text, column, length).excerpt();
-                    assert!(line.len() <= 79 && mark.len() <= 79, "{total} {column} {length}");
+                    assert!(line.len() <= 67 && mark.len() <= 79, "{total} {column} {length}");
                     let at = mark.find('^').unwrap();
                     if column <= total {
                         let wrong = text.as_bytes()[column - 1];

@@ -4,6 +4,7 @@
 //! second thread calls it, so everything here stays on the main thread; one process opens one
 //! volume. Errors come as errno and are mapped here, once, to the operator's words.
 
+use std::cell::RefCell;
 use std::ffi::CStr;
 use std::io;
 use std::os::raw::{c_char, c_int, c_void};
@@ -99,8 +100,9 @@ impl LuksDevice for Loaded {
                 activation_flags(options),
             )
             .map_err(|error| match errno(&error) {
-                // EPERM: no keyslot opens; ENOENT: the keyslot asked for is not in use.
+                // ENOENT without a keyslot asked for: it opened one that is not the volume's.
                 Errno::EPERM => OpenFailure::WrongKey,
+                Errno::ENOENT if options.key_slot.is_none() => OpenFailure::WrongKey,
                 Errno::ENOENT => OpenFailure::Other(Kind::HeaderUnusable {
                     path: self.metadata.clone(),
                     reason: "the keyslot asked for is not in use".to_owned(),
@@ -167,9 +169,17 @@ fn read_header(crypt: &mut CryptDevice, detached: bool) -> Result<Header, Libcry
     Ok(Header { version, uuid, detached, keyslots })
 }
 
+thread_local! {
+    /// libcryptsetup's last error message; all its calls are made on one thread.
+    static LAST_WORDS: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
 /// What a failed load means; the errno values were measured with libcryptsetup 2.6.1.
 fn header_failure(path: &Path, error: &LibcryptErr) -> Kind {
+    let said = LAST_WORDS.take();
     let reason = match errno(error) {
+        // EINVAL has a dozen reasons, which libcryptsetup tells in words only.
+        Errno::EINVAL if !said.is_empty() => said,
         Errno::EINVAL => "it is not LUKS, or damaged".to_owned(),
         Errno::ENOTBLK | Errno::ENODEV | Errno::ENOENT => "no such device or file".to_owned(),
         Errno::ENOTSUP | Errno::ENOSYS => {
@@ -220,6 +230,9 @@ unsafe extern "C" fn forward_log(level: c_int, message: *const c_char, _user: *m
     // (crypt_set_log_callback in libcryptsetup.h).
     let text = unsafe { CStr::from_ptr(message) };
     let text = printable(&text.to_string_lossy(), 500);
+    if level == CryptLogLevel::Error as c_int {
+        LAST_WORDS.set(text.trim_end_matches('.').to_owned());
+    }
     let debug_only = level < CryptLogLevel::Normal as c_int;
     if debug_only {
         log::trace!("libcryptsetup: {text}");

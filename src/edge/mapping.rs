@@ -123,7 +123,7 @@ impl Mappings for Sysfs {
         }
         // A search through every process is dear: only when nothing cheaper explains it.
         if holders.is_empty() {
-            holders.extend(self.processes(&device));
+            holders.extend(self.processes(&[device, name.mapped_path()]));
         }
         holders
     }
@@ -149,8 +149,9 @@ impl Sysfs {
         table.lines().any(|line| line.split_whitespace().next().map(Path::new) == Some(device))
     }
 
-    /// `process NAME (PID)` for each process with the device open.
-    fn processes(&self, device: &Path) -> Vec<String> {
+    /// `process NAME (PID)` for each process with one of these paths open. Without udev the path
+    /// below /dev/mapper is a node of its own and not a link.
+    fn processes(&self, paths: &[PathBuf]) -> Vec<String> {
         let mut found = Vec::new();
         for pid in names(&self.root.join("proc")) {
             if !pid.bytes().all(|b| b.is_ascii_digit()) {
@@ -160,7 +161,7 @@ impl Sysfs {
             let fds = process.join("fd");
             let open = names(&fds)
                 .iter()
-                .any(|fd| fs::read_link(fds.join(fd)).is_ok_and(|target| target == device));
+                .any(|fd| fs::read_link(fds.join(fd)).is_ok_and(|target| paths.contains(&target)));
             if open {
                 let name = line(&process.join("comm")).unwrap_or_default();
                 found.push(format!("process {name} ({pid})"));

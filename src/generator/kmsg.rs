@@ -23,7 +23,9 @@ pub fn warn(kmsg: &Path, notices: &[String]) {
         let _ = file.write_all(record(notice).as_bytes());
     }
     if let Some(more) = notices.len().checked_sub(MOST).filter(|more| *more > 0) {
-        let _ = file.write_all(record(&format!("{more} more; see bek-unlock check")).as_bytes());
+        let _ = file.write_all(
+            record(&format!("{more} more; correct the first ones and reload")).as_bytes(),
+        );
     }
 }
 
@@ -55,7 +57,7 @@ mod tests {
         let notices: Vec<String> = (0..50).map(|n| format!("line {n}")).collect();
         let text = written(&notices);
         assert_eq!(text.lines().count(), 21);
-        assert!(text.ends_with(": 30 more; see bek-unlock check\n"), "{text}");
+        assert!(text.ends_with(": 30 more; correct the first ones and reload\n"), "{text}");
     }
 
     #[test]

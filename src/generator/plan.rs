@@ -33,7 +33,10 @@ impl Plan {
         let mut plan = Self::default();
         for entry in entries.iter().filter(|entry| entry.origin == Origin::Bektab) {
             if competitors.contains(entry.volume.name.as_str()) {
-                plan.notice(entry, "/etc/crypttab opens this name, too: see bek-unlock adopt");
+                plan.notice(
+                    entry,
+                    "/etc/crypttab opens this name, too: remove one of the two lines",
+                );
             }
             match Names::of(&entry.volume) {
                 Some(names) => plan.volume(entry, &names),

@@ -1,6 +1,7 @@
 //! Closing, and what is in the way.
 
 use std::fs::File;
+use std::path::Path;
 
 use crate::world::{KEY, Luks, World, tool};
 
@@ -53,7 +54,9 @@ fn a_process_that_holds_it_is_named() {
 #[ignore = "needs root: make check-root"]
 fn a_mapping_of_something_else_is_left_alone() {
     let world = World::new();
-    tool(&["dmsetup", "create", "data1", "--table", "0 8 zero"], b"");
+    let disk = world.attach_loop(Path::new(&world.file("disk", &[0; 8192])), &[]);
+    let table = format!("0 8 linear {disk} 0");
+    tool(&["dmsetup", "create", "data1", "--table", &table], b"");
     world.undo(&["dmsetup", "remove", "data1"]);
     world.run(&["detach", "data1"]).refuses(5, &["/dev/mapper/data1 already maps"]);
     assert!(tool(&["dmsetup", "ls"], b"").contains("data1"));

@@ -334,7 +334,7 @@ fn a_refused_vault_is_not_asked_for_other_secrets() {
     let mut source = source(&fake, by_tags(machine), Kek::default());
     assert_eq!(
         run(&mut source),
-        ["key vault contoso-kv: HTTP 403 ForbiddenByRbac: Caller is not authorized"]
+        ["key vault contoso-kv: HTTP 403 ForbiddenByRbac: no permission secrets/get"]
     );
     assert_eq!(fake.requests().len(), 3);
     let clock = VirtualClock::default();
