@@ -75,6 +75,14 @@ pub fn opened(volume: &Volume, outcome: &Outcome, elapsed: Duration, json: bool)
                 "{name} is already unlocked"
             );
         }
+        Outcome::NewResourceDisk { device } => {
+            let device = device.display().to_string();
+            log::info!(
+                BEK_VOLUME = name,
+                BEK_DEVICE = device.as_str();
+                "{name}: {device} is a new resource disk, not encrypted; nothing to open"
+            );
+        }
         Outcome::Opened(opened) => {
             for kind in &opened.passed_over {
                 log::warn!(
@@ -145,6 +153,11 @@ pub fn opened_json(volume: &Volume, outcome: &Outcome, elapsed: Duration) -> Val
     match outcome {
         Outcome::AlreadyOpen { device } => json!({
             "result": "already-open",
+            "volume": volume.name.as_str(),
+            "device": device,
+        }),
+        Outcome::NewResourceDisk { device } => json!({
+            "result": "new-resource-disk",
             "volume": volume.name.as_str(),
             "device": device,
         }),

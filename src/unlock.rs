@@ -21,6 +21,10 @@ use crate::volume::{Content, DeviceSpec, Volume};
 /// VM whose key is in Key Vault must not lose its whole `timeout=` to a disk that never comes.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(10);
 
+/// ADE's name for the temporary disk (`ResourceDiskUtil.py`). Azure makes it anew, as NTFS, each
+/// time the VM moves to another host.
+const RESOURCE_DISK: &str = "resourceencrypt";
+
 /// How often devices, headers and free memory are looked at while waiting.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -48,6 +52,11 @@ pub enum Outcome {
     /// It was open before, on the same device.
     AlreadyOpen {
         /// The encrypted device.
+        device: PathBuf,
+    },
+    /// It is ADE's resource disk, and Azure has given the VM a new one: there is nothing to open.
+    NewResourceDisk {
+        /// The device, not encrypted.
         device: PathBuf,
     },
     /// This run opened it.
@@ -88,7 +97,12 @@ pub fn attach(
     }
     let device = wait_for_device(volume, world, deadline).map_err(|kind| fail(None, kind))?;
     let fail = |kind: Kind| fail(Some(&device), kind);
-    let mut luks = load_header(volume, &device, world, deadline).map_err(fail)?;
+    let mut luks = match load_header(volume, &device, world, deadline) {
+        Err(Kind::HeaderUnusable { .. }) if is_new_resource_disk(volume, &device, world) => {
+            return Ok(Outcome::NewResourceDisk { device });
+        }
+        loaded => loaded.map_err(fail)?,
+    };
     let mut attempt = Attempt { volume, luks: &mut *luks, memory: world.memory, deadline };
 
     let mut failures = Vec::new();
@@ -214,6 +228,13 @@ fn load_header(
         return Err(Kind::HeaderUnusable { path, reason: "no keyslot is in use".to_owned() });
     }
     Ok(luks)
+}
+
+/// Only what libblkid knows to be no LUKS: a header that is merely damaged is worth an error.
+fn is_new_resource_disk(volume: &Volume, device: &Path, world: &mut World<'_>) -> bool {
+    volume.name.as_str() == RESOURCE_DISK
+        && volume.options.header.is_none()
+        && world.devices.signature(device).is_ok_and(|held| held.as_deref() != Some("crypto_LUKS"))
 }
 
 /// With a detached header the right key opens *any* device: what came out must be something known.

@@ -43,6 +43,8 @@ impl Devices for FakeDevices {
 }
 
 struct FakeLuks {
+    /// Whether the device holds a header at all.
+    formatted: bool,
     header: Header,
     right_key: &'static [u8],
     events: Events,
@@ -50,9 +52,13 @@ struct FakeLuks {
 
 impl Luks for FakeLuks {
     fn load(&mut self, _: &Path, header: Option<&Path>) -> Result<Box<dyn LuksDevice>, Kind> {
+        if !self.formatted {
+            let path = PathBuf::from("/dev/sdb");
+            return Err(Kind::HeaderUnusable { path, reason: "not LUKS".to_owned() });
+        }
         let header = Header { detached: header.is_some(), ..self.header.clone() };
-        let events = Rc::clone(&self.events);
-        Ok(Box::new(FakeLuks { header, right_key: self.right_key, events }))
+        let (formatted, right_key) = (self.formatted, self.right_key);
+        Ok(Box::new(FakeLuks { formatted, header, right_key, events: Rc::clone(&self.events) }))
     }
 
     fn close(&mut self, name: &VolumeName) -> Result<(), Kind> {
@@ -133,6 +139,7 @@ struct Case {
     volume: Volume,
     devices: FakeDevices,
     mapping: Option<Mapping>,
+    formatted: bool,
     keyslot_memory_kib: u64,
     memory_kib: u64,
     disk: Vec<Result<Vec<Candidate>, Kind>>,
@@ -148,16 +155,25 @@ impl Case {
             options: Options::default(),
         };
         let devices = FakeDevices { device_after: 0, signature: Ok(None) };
-        let (keyslot_memory_kib, memory_kib) = (0, 0);
-        let disk = vec![Ok(vec![key("right")])];
-        Self { volume, devices, mapping: None, keyslot_memory_kib, memory_kib, disk, vault: None }
+        Self {
+            volume,
+            devices,
+            mapping: None,
+            formatted: true,
+            keyslot_memory_kib: 0,
+            memory_kib: 0,
+            disk: vec![Ok(vec![key("right")])],
+            vault: None,
+        }
     }
 
     fn run(self) -> (Result<Outcome, Error>, Vec<String>, Duration) {
         let events = Events::default();
         let keyslots = vec![Keyslot { number: 0, memory_kib: self.keyslot_memory_kib }];
         let header = Header { version: 2, uuid: "u".to_owned(), detached: false, keyslots };
-        let mut luks = FakeLuks { header, right_key: b"right", events: Rc::clone(&events) };
+        let formatted = self.formatted;
+        let mut luks =
+            FakeLuks { formatted, header, right_key: b"right", events: Rc::clone(&events) };
         let mut devices = self.devices;
         let (mappings, memory) = (FakeMappings(self.mapping), FakeMemory(self.memory_kib));
         let clock = VirtualClock::default();
@@ -364,4 +380,36 @@ fn a_kdf_that_does_not_fit_is_an_error_before_it_runs() {
     );
     assert_eq!(events, ["ask key-disk for 90 s"]);
     assert_eq!(elapsed, Duration::from_secs(90));
+}
+
+#[test]
+fn a_new_resource_disk_is_no_error_and_any_other_unformatted_disk_is() {
+    let run = |name: &str, held: Option<&str>| {
+        let mut case = Case::new();
+        case.volume.name = VolumeName::parse(name).unwrap();
+        case.formatted = false;
+        case.devices.signature = Ok(held.map(str::to_owned));
+        case.run().0
+    };
+    let device = PathBuf::from("/dev/sdb");
+    for held in [None, Some("ntfs"), Some("dos")] {
+        let outcome = run("resourceencrypt", held).unwrap();
+        assert_eq!(outcome, Outcome::NewResourceDisk { device: device.clone() });
+    }
+    // libblkid sees LUKS where libcryptsetup cannot read it: damaged, not new.
+    let error = run("resourceencrypt", Some("crypto_LUKS")).unwrap_err();
+    assert_eq!(error.kind.name(), "header-unusable");
+    assert_eq!(run("data1", Some("ntfs")).unwrap_err().kind.name(), "header-unusable");
+}
+
+#[test]
+fn the_key_disk_gets_half_of_a_short_time_only() {
+    let mut case = Case::new();
+    case.devices.device_after = 420;
+    case.disk = vec![Err(missing())];
+    case.vault = Some(vec![Ok(vec![key("right")])]);
+    let (result, events, _) = case.run();
+    opened(result);
+    // 84 of 90 s went by until the device was there.
+    assert_eq!(events[..2], ["ask key-disk for 3 s", "ask key-vault for 6 s"]);
 }
