@@ -124,7 +124,7 @@ impl LuksDevice for Loaded {
                         .unwrap_or(0),
                     available_kib: 0,
                 }),
-                Errno::EINVAL | Errno::ENOTSUP | Errno::ENOSYS | Errno::EIO => {
+                Errno::EINVAL | Errno::EIO | Errno::ENOSYS | Errno::ENOTSUP | Errno::ETXTBSY => {
                     OpenFailure::Other(header_failure(&self.metadata, &error))
                 }
                 _ => OpenFailure::Other(internal("activating the volume", &error)),

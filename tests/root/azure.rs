@@ -10,7 +10,7 @@ const VERSION: &str = "0123456789abcdef0123456789abcdef";
 /// A vault with one KEK, the key plain and wrapped, and one identity.
 fn contoso() -> Value {
     json!({
-        "imds": {"identities": [{"name": "vm", "client_id": "c1", "object_id": "o1"}],
+        "imds": {"identities": [{"name": "vm", "client_id": "c1", "object_id": "6f1c0d52-0000-4000-8000-000000000001"}],
                  "vm": {"name": "vm-resource"}},
         "vaults": [{
             "host": "contoso-kv.vault.azure.net",
@@ -186,9 +186,15 @@ fn a_missing_permission_is_named() {
         &secret("wrapped"),
         "",
         77,
-        &["AccessDenied: no permission secrets/get", "o1 secrets/get"],
+        &[
+            "AccessDenied: no permission secrets/get",
+            "6f1c0d52-0000-4000-8000-000000000001 secrets/get",
+        ],
     );
-    let words = ["AccessDenied: no permission keys/unwrapKey", "o1 keys/unwrapKey"];
+    let words = [
+        "AccessDenied: no permission keys/unwrapKey",
+        "6f1c0d52-0000-4000-8000-000000000001 keys/unwrapKey",
+    ];
     refuses(vec![only(json!(["get"]))], &secret("wrapped"), "", 77, &words);
 }
 
