@@ -480,11 +480,17 @@ impl fmt::Display for Kind {
                 }
             }
             Self::KeyMalformed { what, reason } => write!(f, "{what}: {reason}"),
-            Self::KeyRejected { place, tried: 1, keyslots } => {
-                write!(f, "the key from {place} fits none of the {keyslots} keyslots")
-            }
             Self::KeyRejected { place, tried, keyslots } => {
-                write!(f, "none of the {tried} keys from {place} fits the {keyslots} keyslots")
+                match tried {
+                    1 => write!(f, "the key from {place}")?,
+                    _ => write!(f, "none of the {tried} keys from {place}")?,
+                }
+                match (tried, keyslots) {
+                    (1, 1) => f.write_str(" does not fit the keyslot"),
+                    (1, _) => write!(f, " fits none of the {keyslots} keyslots"),
+                    (_, 1) => f.write_str(" fits the keyslot"),
+                    _ => write!(f, " fits one of the {keyslots} keyslots"),
+                }
             }
             Self::MemoryShort { needed_kib, available_kib } => write!(
                 f,

@@ -85,7 +85,7 @@ pub fn opened(volume: &Volume, outcome: &Outcome, elapsed: Duration, json: bool)
         }
         Outcome::Opened(opened) => {
             for kind in &opened.passed_over {
-                log::warn!(
+                log::info!(
                     MESSAGE_ID = message_id::for_kind(kind),
                     BEK_ERROR = kind.name(),
                     BEK_VOLUME = name;
@@ -94,7 +94,7 @@ pub fn opened(volume: &Volume, outcome: &Outcome, elapsed: Duration, json: bool)
             }
             if opened.trimmed {
                 let origin = &opened.origin;
-                log::warn!(BEK_VOLUME = name; "{origin} fits only without its final newline");
+                log::warn!("{origin} fits only without its final newline");
             }
             let device = opened.device.display().to_string();
             log::info!(

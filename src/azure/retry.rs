@@ -162,8 +162,7 @@ fn is_offline(problem: &TransportProblem) -> bool {
     matches!(problem, TransportProblem::Connect(_) | TransportProblem::Resolve(_))
 }
 
-/// `contoso-kv: HTTP 429; try 3 in 4.0 s, until 41 s`: the time left comes last, and
-/// `journalctl -x` explains the line.
+/// `contoso-kv: HTTP 429; try 3 in 4.0 s, gives up in 41 s`; `journalctl -x` explains the line.
 fn announce(
     level: log::Level,
     who: &str,
@@ -173,14 +172,14 @@ fn announce(
     deadline: &Deadline<'_>,
 ) {
     let next = tries.saturating_add(1);
-    let until = match deadline.remaining() {
+    let end = match deadline.remaining() {
         Duration::MAX => String::new(),
-        left => format!(", until {}", seconds(left)),
+        left => format!(", gives up in {}", seconds(left)),
     };
     log::log!(
         level,
         MESSAGE_ID = message_id::RETRY;
-        "{who}: {what}; try {next} in {}{until}",
+        "{who}: {what}; try {next} in {}{end}",
         seconds(wait)
     );
 }

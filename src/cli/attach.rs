@@ -11,7 +11,7 @@ use crate::edge::mapping::Sysfs;
 use crate::edge::process::{self, SystemClock};
 use crate::edge::state::{Record, State};
 use crate::error::{Error, Goal, Kind};
-use crate::report;
+use crate::report::{self, logger};
 use crate::unlock::{self, Outcome, World};
 use crate::volume::{Volume, VolumeName};
 
@@ -23,6 +23,7 @@ pub fn run(name: &VolumeName, fields: &[String], json: bool) -> Result<(), Error
     let clock = SystemClock::new();
     let root = Path::new("/");
     let volume = volume(root, name, fields).map_err(fail)?;
+    logger::about(name);
     let deadline = Deadline::start(&clock, volume.options.timeout.0);
 
     let sysfs = Sysfs::new(root);

@@ -7,15 +7,27 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::OnceLock;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::fcntl::OFlag;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
+use crate::volume::VolumeName;
+
 /// Columns of a serial console that every terminal has.
 const WIDTH: usize = 79;
 
 const NAME: &str = "bek-unlock: ";
+
+/// The volume this run is about; one process opens one volume.
+static VOLUME: OnceLock<String> = OnceLock::new();
+
+/// Names the volume in every warning from now on: at boot many runs share one console.
+pub fn about(volume: &VolumeName) {
+    // A run has one volume; a second call would not know better.
+    let _ = VOLUME.set(volume.to_string());
+}
 
 /// Sends every record to the places found at start.
 struct Logger {
@@ -80,15 +92,19 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
+        let message = match (record.level(), VOLUME.get()) {
+            (Level::Warn, Some(volume)) => format!("{volume}: {}", record.args()),
+            _ => record.args().to_string(),
+        };
         if let Some(journal) = &self.journal {
             journal.log(record);
         }
         if let Some(mut console) = self.console.as_ref().filter(|_| record.level() <= Level::Warn) {
-            let text = render(record.level(), &record.args().to_string(), Style::Plain);
+            let text = render(record.level(), &message, Style::Plain);
             let _ = console.write_all(text.replace('\n', "\r\n").as_bytes());
         }
         if let Some(style) = self.stderr {
-            let text = render(record.level(), &record.args().to_string(), style);
+            let text = render(record.level(), &message, style);
             // One write for the whole block keeps it together; there is nobody to tell of failure.
             let _ = io::stderr().lock().write_all(text.as_bytes());
         }

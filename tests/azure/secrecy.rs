@@ -59,7 +59,7 @@ fn no_log_line_holds_a_token_or_a_key() {
     let settings = Settings { identity: None, suffixes: Vec::new(), random: || 0.5 };
     assert_eq!(unlock(Azure::new(Box::new(spy), settings)).unwrap(), PASSPHRASE.as_bytes());
     let lines = JOURNAL.0.lock().unwrap();
-    let retry = "contoso-kv: HTTP 429; try 2 in 0.5 s, until ";
+    let retry = "contoso-kv: HTTP 429; try 2 in 0.5 s, gives up in ";
     assert!(lines.iter().any(|line| line.contains(retry)), "{lines:#?}");
     let tokens = tokens.borrow();
     assert!(!tokens.is_empty() && tokens.iter().all(|token| token.len() > 20));

@@ -12,7 +12,7 @@ fn a_wrong_key() {
     for kind in ["luks1", "luks2"] {
         let volume = world.luks(kind, &Luks { kind, filesystem: false, ..Luks::default() });
         let key = world.file("key", b"wrong");
-        let words = format!("the key from file {key} fits none of the 1 keyslots");
+        let words = format!("the key from file {key} does not fit the keyslot");
         world.attach(&volume, &key, "").refuses(2, &["cannot unlock data1", &words]);
         world.nothing_is_left();
     }
