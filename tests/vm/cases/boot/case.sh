@@ -5,6 +5,7 @@ STEPS=(guest guest_again)
 
 guest() {
     local volume
+    mark booted
     opened data1 data2 data3 data4
     settled 'data1 data2 data3 data4' ''
     check 'data1 passes discards on' matches 'allow_discards' <(dmsetup table data1)
@@ -48,7 +49,11 @@ guest_again() {
 
 fsck_said_clean() { journalctl --boot --output=cat --unit="systemd-fsck@dev-mapper-$1.service" | grep "^$1: clean"; }
 
-was_stopped() { journalctl --boot=-1 --output=cat _PID=1 | grep "Stopped bek-unlock@$1.service"; }
+# The last the journal of the first boot says of the unit.
+was_stopped() {
+    journalctl --boot=-1 --output=cat _PID=1 | grep --extended-regexp "^(Finished|Stopped) bek-unlock@$1" |
+        tail --lines=1 | grep '^Stopped'
+}
 
 inspect() {
     local console=$RESULTS/console-guest.log
@@ -59,15 +64,39 @@ inspect() {
     requests
 }
 
-# The emulator's log between two marks; see mark in observe.sh.
+# Nothing is asked twice, nothing is asked in vain: data1 asks nobody, data2
+# token and unwrapping, data3 searches by tags, data4 is not wrapped.
 requests() {
-    local log=$RESULTS/requests.jsonl part=$RESULTS/by-url.jsonl
-    sed -n '\|/mark/by-url"|,\|/mark/by-url-done"|p' "$log" | grep --invert-match '/mark/' |
-        grep '"event":"request"' >"$part"
-    equal 'an unlock by secret URL asks three times' \
-        'GET /metadata/identity/oauth2/token
+    equal 'the boot asks exactly this' "$(
+        cat <<'LIST'
+GET /metadata/identity/oauth2/token
+GET /metadata/identity/oauth2/token
+GET /metadata/identity/oauth2/token
+GET /secrets
+GET /secrets/bek-data3
+GET /secrets/bek-data4/00000000000000000000000000000004
+POST /keys/kek/00000000000000000000000000000001/unwrapkey
+POST /keys/kek/00000000000000000000000000000001/unwrapkey
+LIST
+    )" "$(asked start booted | sort)"
+    equal 'an unlock by secret URL asks three times' "$(
+        cat <<'LIST'
+GET /metadata/identity/oauth2/token
 GET /secrets/bek-data3/00000000000000000000000000000003
-POST /keys/kek/00000000000000000000000000000001/unwrapkey' \
-        "$(sed 's/.*"method":"\([A-Z]*\)","path":"\([^"]*\)".*/\1 \2/' "$part")"
-    equal 'on two connections' 2 "$(sed 's/.*"connection":\([0-9]*\).*/\1/' "$part" | sort --unique | wc --lines)"
+POST /keys/kek/00000000000000000000000000000001/unwrapkey
+LIST
+    )" "$(asked by-url by-url-done)"
+    equal 'on two connections' 2 "$(between by-url by-url-done | sed 's/.*"connection":\([0-9]*\).*/\1/' | sort --unique | wc --lines)"
+}
+
+asked() { between "$@" | sed 's/.*"method":"\([A-Z]*\)","path":"\([^"]*\)".*/\1 \2/'; }
+
+# Requests of the emulator's log between two marks (see mark in observe.sh), or
+# from the start.
+between() {
+    awk -v from="/mark/$1\"" -v to="/mark/$2\"" -v on="$([[ $1 == start ]] && echo 1)" '
+        index($0, to) { exit }
+        on && /"event":"request"/ { print }
+        index($0, from) { on = 1 }
+    ' "$RESULTS/requests.jsonl"
 }
