@@ -2,7 +2,8 @@
 # What tests/vm/demo shows of the guest, in the guest's own words.
 
 guest() {
-    title 'After the boot'
+    title 'What the boot did'
+    try journalctl --boot --identifier=bek-unlock --output=short-monotonic --no-hostname
     try lsblk --output NAME,SIZE,TYPE,FSTYPE,MOUNTPOINTS /dev/sd?
     try findmnt --types ext4 --output TARGET,SOURCE,OPTIONS --submounts /mnt
     try tail /mnt/data1/hello.txt /mnt/data2/hello.txt /mnt/data3/hello.txt /mnt/data4/hello.txt

@@ -60,6 +60,17 @@ build_guest() {
     os_image "$base" "$DIR/os.img" "$PROGRAM" "$VM_DIR/guest" "$DIR/tree"
 }
 
+# shorten SECONDS VOLUME...: for prepare; these volumes are given up sooner.
+shorten() {
+    local seconds=$1 volume
+    shift
+    mkdir -p "$DIR/tree/etc"
+    cp "$VM_DIR/guest/etc/bektab" "$DIR/tree/etc/bektab"
+    for volume in "$@"; do
+        sed -i "/^$volume /s/timeout=60/timeout=$seconds/" "$DIR/tree/etc/bektab"
+    done
+}
+
 make_key_disk() {
     local pair
     local -a files=()

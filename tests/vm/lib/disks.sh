@@ -30,7 +30,7 @@ make_disks() {
     luks1_detached_volume "$dir" data4
 }
 
-# The UUIDs are in guest/etc/bektab.
+# cases/no-azure-links names the devices by these UUIDs.
 luks2_volume() {
     local dir=$1 volume=$2 image=$1/$2.img
     file_system "$image" "$volume"

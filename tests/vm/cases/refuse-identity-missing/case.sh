@@ -6,7 +6,7 @@ disturb() { azure_change '{"remove_identities": true}'; }
 guest() {
     local volume
     for volume in data2 data3 data4; do
-        refused "$volume" 77 'no managed identity' 'az vm identity assign'
+        refused "$volume" 77 'no usable managed identity' 'az vm identity assign'
     done
     opened data1
     settled data1 'bek-unlock@data2.service bek-unlock@data3.service bek-unlock@data4.service'

@@ -1,7 +1,10 @@
 # shellcheck shell=bash
 # The key disk is not attached: what needs it fails with the way out, the rest opens.
 
-prepare() { KEY_FILES=(); }
+prepare() {
+    KEY_FILES=()
+    shorten 20 data1 data2
+}
 
 guest() {
     refused data1 4 'no key disk' 'deallocate the VM'

@@ -5,6 +5,8 @@
 
 STEPS=(silent no_card)
 
+prepare() { shorten 20 data2 data3 data4; }
+
 disturb() {
     case $1 in
         silent) network_card 'sleep infinity' 'sleep infinity' ;;
@@ -12,14 +14,15 @@ disturb() {
     esac
 }
 
-silent() { unreachable; }
+silent() { unreachable 'metadata service 169.254.169.254: no answer'; }
 
-no_card() { unreachable; }
+no_card() { unreachable 'metadata service 169.254.169.254: Network is unreachable'; }
 
 unreachable() {
     local volume
     for volume in data2 data3 data4; do
-        refused "$volume" 69 '' ''
+        refused "$volume" 69 "$1" 'ip route get 169.254.169.254'
+        equal "bek-unlock@$volume is to be started again" on-failure "$(property "bek-unlock@$volume.service" Restart)"
     done
     opened data1
     check 'multi-user.target was reached' unit_is multi-user.target active
