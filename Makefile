@@ -30,6 +30,7 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) test --workspace --locked
+	tests/install.sh
 	tests/lint.sh
 
 # Real dm-crypt, vfat and loop: on this kernel where it has them, else in one VM.
@@ -55,8 +56,9 @@ install: man
 	    $(DESTDIR)$(systemddir)/system-generators/bek-unlock-generator
 	install -d $(DESTDIR)$(systemddir)/system $(DESTDIR)$(systemddir)/catalog
 	for unit in systemd/*.service systemd/*.target systemd/*.slice; do \
-	    sed 's|/usr/bin/bek-unlock|$(bindir)/bek-unlock|g' "$$unit" \
-	        > "$(DESTDIR)$(systemddir)/system/$$(basename "$$unit")" || exit 1; \
+	    to="$(DESTDIR)$(systemddir)/system/$$(basename "$$unit")"; \
+	    install -m 0644 "$$unit" "$$to" && \
+	        sed -i 's|/usr/bin/bek-unlock|$(bindir)/bek-unlock|g' "$$to" || exit 1; \
 	done
 	install -D -m 0644 systemd/bek-unlock@.service.d/10-umount.conf \
 	    '$(DESTDIR)$(systemddir)/system/bek-unlock@.service.d/10-umount.conf'
