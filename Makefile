@@ -33,9 +33,11 @@ check:
 	tests/install.sh
 	tests/lint.sh
 
-# Real dm-crypt, vfat and loop: on this kernel where it has them, else in one VM.
+# Real dm-crypt, vfat and loop: on this kernel where it has them, else in one VM. And the Azure
+# emulator before Azure's own SDK, in a network of its own.
 check-root:
 	tests/setup.sh root
+	tests/emulator/python/run.sh
 	tests/root/run
 
 # Real boots of Debian under QEMU; no KVM needed.
