@@ -10,7 +10,7 @@ CARGO      = cargo
 RELEASE    = target/release
 MANUALS    = $(patsubst docs/man/%.scd,target/man/%,$(wildcard docs/man/*.scd))
 
-.PHONY: all build man check check-root check-vm test demo install clean
+.PHONY: all build man check check-root check-vm test bench demo install clean
 
 all: build man
 
@@ -46,6 +46,11 @@ check-vm:
 	tests/vm/run
 
 test: check check-root check-vm
+
+# Side by side with other tools: ratios to read, no verdict.
+bench: build
+	tests/setup.sh root
+	tests/bench/run
 
 demo:
 	@tests/setup.sh vm
