@@ -56,6 +56,14 @@ lib/systemd/system/bek-unlock.target
 lib/systemd/system/bek-unlock@.service
 lib/systemd/system/bek-unlock@.service.d/10-umount.conf
 lib/systemd/system/system-bek\x2dunlock.slice
+share/doc/bek-unlock/CHANGELOG.md
+share/doc/bek-unlock/LICENSE
+share/doc/bek-unlock/LICENSE-APACHE
+share/doc/bek-unlock/LICENSE-MIT
+share/doc/bek-unlock/README.md
+share/doc/bek-unlock/azure.md
+share/doc/bek-unlock/testing.md
+share/doc/bek-unlock/threat-model.md
 share/man/man5/bektab.5
 share/man/man7/bek-unlock-messages.7
 share/man/man8/bek-unlock-generator.8
