@@ -10,7 +10,7 @@ CARGO      = cargo
 RELEASE    = target/release
 MANUALS    = $(patsubst docs/man/%.scd,target/man/%,$(wildcard docs/man/*.scd))
 
-.PHONY: all build man check check-root check-vm test demo install clean
+.PHONY: all build man check check-root check-vm test bench demo install clean
 
 all: build man
 
@@ -30,11 +30,14 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) test --workspace --locked
+	tests/install.sh
 	tests/lint.sh
 
-# Real dm-crypt, vfat and loop: on this kernel where it has them, else in one VM.
+# Real dm-crypt, vfat and loop: on this kernel where it has them, else in one VM. And the Azure
+# emulator before Azure's own SDK, in a network of its own.
 check-root:
 	tests/setup.sh root
+	tests/emulator/python/run.sh
 	tests/root/run
 
 # Real boots of Debian under QEMU; no KVM needed.
@@ -43,6 +46,11 @@ check-vm:
 	tests/vm/run
 
 test: check check-root check-vm
+
+# Side by side with other tools: ratios to read, no verdict.
+bench: build
+	tests/setup.sh root
+	tests/bench/run
 
 demo:
 	@tests/setup.sh vm
@@ -55,8 +63,9 @@ install: man
 	    $(DESTDIR)$(systemddir)/system-generators/bek-unlock-generator
 	install -d $(DESTDIR)$(systemddir)/system $(DESTDIR)$(systemddir)/catalog
 	for unit in systemd/*.service systemd/*.target systemd/*.slice; do \
-	    sed 's|/usr/bin/bek-unlock|$(bindir)/bek-unlock|g' "$$unit" \
-	        > "$(DESTDIR)$(systemddir)/system/$$(basename "$$unit")" || exit 1; \
+	    to="$(DESTDIR)$(systemddir)/system/$$(basename "$$unit")"; \
+	    install -m 0644 "$$unit" "$$to" && \
+	        sed -i 's|/usr/bin/bek-unlock|$(bindir)/bek-unlock|g' "$$to" || exit 1; \
 	done
 	install -D -m 0644 systemd/bek-unlock@.service.d/10-umount.conf \
 	    '$(DESTDIR)$(systemddir)/system/bek-unlock@.service.d/10-umount.conf'

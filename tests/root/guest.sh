@@ -14,16 +14,18 @@ readonly GUEST_MODULES=(
     brd dm-crypt dm-delay dm-flakey dm-mod loop
     nls_ascii nls_cp437 nls_iso8859-1 nls_utf8 vfat
 )
+# What a caller needs besides; it sets these two after sourcing this file.
+GUEST_MORE_TOOLS=()
+GUEST_DIR=$TARGET/root/guest
 # argon2id slots of cryptsetup's own images want up to half a gigabyte.
 readonly GUEST_MEMORY=2048
 
 # run_in_guest TEST IMAGES ARGUMENT...
 run_in_guest() {
-    local test=$1 images=$2 dir=$TARGET/root/guest status
+    local test=$1 images=$2 dir=$GUEST_DIR status
     shift 2
     rm -rf "$dir"
     mkdir -p "$dir/tree"
-    say 'root ring: in a guest'
     make_tree "$dir/tree" "$test" "$@"
     echo "$images" >"$dir/tree/root/images"
     # newc is the only format the kernel unpacks; uncompressed, for TCG.
@@ -46,8 +48,8 @@ make_tree() {
     # Merged as on every system this runs on, so that both spellings of a path exist.
     ln -s usr/bin usr/sbin usr/lib usr/lib64 "$tree"
     install -m 755 "$(command -v busybox)" "$tree/usr/bin/busybox"
-    install -m 755 "$HERE/init" "$tree/init"
-    for tool in "${GUEST_TOOLS[@]}"; do
+    install -m 755 "$SOURCE_ROOT/tests/root/init" "$tree/init"
+    for tool in "${GUEST_TOOLS[@]}" "${GUEST_MORE_TOOLS[@]}"; do
         install_with_libraries "$tree" "$(command -v "$tool")"
     done
     ln -s "$(command -v kmod)" "$tree/usr/sbin/modprobe"
@@ -133,7 +135,8 @@ boot_tests() {
         -device nvme,serial=images,drive=images </dev/null >"$dir/qemu.log" 2>&1 &
     pid=$!
     started "$pid"
-    # Shows the tests as they run, and ends with QEMU.
-    tail --follow --lines=+1 --sleep-interval=0.1 --pid="$pid" "$dir/output"
+    # Shows the tests as they run, and ends with QEMU; the verdict is for run_in_guest.
+    tail --follow --lines=+1 --sleep-interval=0.1 --pid="$pid" "$dir/output" |
+        sed --unbuffered '/^root-ring: status/d'
     wait "$pid" || say "QEMU ended with status $?: $(<"$dir/qemu.log")"
 }

@@ -19,7 +19,6 @@ can_run_natively() {
 # and the images lie below an overlay, so what a case writes there is gone
 # afterwards. Device-mapper has no namespaces: cases close what they open.
 run_natively() {
-    say 'root ring: on this kernel'
     unshare --mount --net --propagation private \
         bash -euo pipefail -c "$(declare -f world native_world throw_away); native_world \"\$@\"" - "$@"
 }

@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
 # Azure's Python SDK against the emulator, in a network namespace of its own.
 #
-# Exit 0 with a line "skipped: ..." only when pip cannot install the SDK; whatever else goes
-# wrong is a failure. Needs unshare(1) and ip(8), as root or with user namespaces.
+#     tests/emulator/python/run.sh            checks the emulator
+#     tests/emulator/python/run.sh venv       prints the path of a Python that has the SDK
+#
+# Exit 0 with a line "skipped: ..." only when pip cannot install the SDK or there can be no such
+# namespace; whatever else goes wrong is a failure. Needs unshare(1) and ip(8), as root or with
+# user namespaces.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,7 +19,7 @@ venv=$target/emulator-venv
 isolated() {
     local flags=(--net --mount --pid --fork --kill-child)
     [[ $(id -u) -eq 0 ]] || flags+=(--map-root-user)
-    unshare "${flags[@]}" "$BASH" "$here/run.sh" inside "$1"
+    unshare "${flags[@]}" "$@"
 }
 
 install_sdk() {
@@ -53,22 +57,36 @@ inside() {
     fi
 }
 
-main() {
-    (cd "$root" && cargo build --quiet --package azure-emulator)
+# Ends the script where there is no SDK to be had.
+python_with_sdk() {
     # A broken Python is a failure of the machine, not of the package index.
     [[ -x $venv/bin/pip ]] || python3 -m venv "$venv"
     if ! install_sdk; then
         echo "skipped: pip cannot install $(grep -c == "$here/requirements.txt") packages of the SDK"
         exit 0
     fi
+}
+
+main() {
+    # Containers may forbid namespaces, and AppArmor what they are for.
+    if ! isolated ip link set lo up 2>/dev/null; then
+        echo "skipped: no network namespace without root here"
+        exit 0
+    fi
+    (cd "$root" && cargo build --quiet --package azure-emulator)
+    python_with_sdk
     local work
     work=$(mktemp -d)
     # shellcheck disable=SC2064  # the name is wanted now, not at exit
     trap "rm -rf '$work'" EXIT
-    isolated "$work"
+    isolated "$BASH" "$here/run.sh" inside "$work"
 }
 
 case ${1-} in
 inside) inside "$2" ;;
+venv)
+    python_with_sdk
+    echo "$venv/bin/python"
+    ;;
 *) main ;;
 esac

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# What `make install` puts where, for a package (prefix=/usr) and by hand (prefix=/usr/local).
+#
+#     RELEASE=target/debug tests/install.sh
+#
+# Any build will do: names, modes and the paths in the unit are looked at, nothing is run. Needs
+# no root; writes to a temporary directory only.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly BUILD=${RELEASE:-${CARGO_TARGET_DIR:-target}/debug}
+WORK=$(mktemp -d)
+readonly WORK
+trap 'rm -rf "$WORK"' EXIT
+
+main() {
+    local prefix tree
+    for prefix in /usr /usr/local; do
+        tree=$WORK/${prefix//\//-}
+        install_to "$tree" "$prefix"
+        files_and_modes "$tree" "$prefix"
+        unit_starts_what_is_installed "$tree" "$prefix"
+    done
+    echo 'install: fine'
+}
+
+# A root of a hardened system has this umask; the files are for everybody all the same.
+install_to() (
+    umask 077
+    make --no-print-directory --silent install DESTDIR="$1" prefix="$2" RELEASE="$BUILD"
+)
+
+files_and_modes() {
+    local tree=$1 prefix=$2
+    diff --unified <(expected "$prefix" | sort) <(cd "$tree" && find . -type f -printf '%m %P\n' | sort) ||
+        fail "$prefix: not the expected files (-) but others (+)"
+    # DESTDIR itself is the caller's.
+    find "$tree" -mindepth 1 -type d ! -perm 755 -printf '%m %p\n' | { ! grep .; } ||
+        fail "$prefix: directories that not everybody can enter"
+}
+
+# MODE PATH of each file.
+expected() {
+    local path prefix=${1#/}
+    while read -r path; do
+        case $path in
+            bin/* | */system-generators/*) echo "755 $prefix/$path" ;;
+            *) echo "644 $prefix/$path" ;;
+        esac
+    done <<'FILES'
+bin/bek-unlock
+lib/systemd/catalog/bek-unlock.catalog
+lib/systemd/system-generators/bek-unlock-generator
+lib/systemd/system/bek-unlock.target
+lib/systemd/system/bek-unlock@.service
+lib/systemd/system/bek-unlock@.service.d/10-umount.conf
+lib/systemd/system/system-bek\x2dunlock.slice
+share/doc/bek-unlock/CHANGELOG.md
+share/doc/bek-unlock/LICENSE
+share/doc/bek-unlock/LICENSE-APACHE
+share/doc/bek-unlock/LICENSE-MIT
+share/doc/bek-unlock/README.md
+share/doc/bek-unlock/azure.md
+share/doc/bek-unlock/testing.md
+share/doc/bek-unlock/threat-model.md
+share/man/man5/bektab.5
+share/man/man7/bek-unlock-messages.7
+share/man/man8/bek-unlock-generator.8
+share/man/man8/bek-unlock.8
+FILES
+}
+
+# Both command lines name the program by the path it was installed under.
+unit_starts_what_is_installed() {
+    local tree=$1 prefix=$2 unit=$1$2/lib/systemd/system/bek-unlock@.service program
+    local -a programs
+    mapfile -t programs < <(sed -n 's/^Exec[A-Za-z]*=\([^ ]*\).*/\1/p' "$unit")
+    ((${#programs[@]} == 2)) || fail "$prefix: ${#programs[@]} command lines in the unit, not 2"
+    for program in "${programs[@]}"; do
+        [[ $program == "$prefix"/bin/* && -x $tree$program ]] || fail "$prefix: the unit starts $program"
+    done
+}
+
+fail() {
+    printf 'install: %s\n' "$*" >&2
+    exit 1
+}
+
+main
