@@ -62,7 +62,7 @@ const INDENT: &str = "    ";
 /// Characters that `...` hides at a cut end.
 const DOTS: usize = 3;
 
-/// What stands for `c` on a console: error.rs's `printable`, one column for one character.
+/// What stands for `c` on a console: error/text.rs's `printable`, one column for one character.
 fn visible(c: char) -> char {
     match c {
         '\t' => ' ',

@@ -1,0 +1,158 @@
+//! The `cause:` line of each kind of failure: the object first, then what is wrong with it.
+//!
+//! Every sentence that says why something failed is written here or beside the fact it tells
+//! (facts.rs); what to do about it is hint.rs's.
+
+use std::fmt;
+
+use super::{FileProblem, Kind, SecretProblem, TrustProblem, seconds, short};
+use crate::volume::{DeviceSpec, KeyFileName};
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(diagnostic) => diagnostic.fmt(f),
+            Self::ConfigurationUnreadable { path, reason } => {
+                write!(f, "cannot read {}: {reason}", path.display())
+            }
+            Self::ContentUnrecognized => {
+                f.write_str("it opens but holds no file system or LVM; closed again")
+            }
+            Self::HeaderUnusable { path, reason } => {
+                write!(f, "no usable LUKS header in {}: {reason}", path.display())
+            }
+            Self::IdentityMissing { status, text } => {
+                write!(f, "this VM has no usable managed identity: HTTP {status}: {text}")
+            }
+            Self::Internal { call, reason } => write!(f, "{call}: {reason}"),
+            Self::KekMissing { kek } => write!(
+                f,
+                "key vault {}: HTTP 404 KeyNotFound ({}/{})",
+                short(kek.host()),
+                kek.name().as_str(),
+                kek.version().as_str()
+            ),
+            Self::KeyDiskMissing { waited } => write!(
+                f,
+                "no key disk (vfat, label \"BEK VOLUME\") appeared in {}",
+                seconds(*waited)
+            ),
+            Self::KeyDiskUnreadable { device, reason } => {
+                write!(f, "cannot read key disk {} as vfat: {reason}", device.display())
+            }
+            Self::KeyFileUnusable { place, file: None, problem } if place.starts_with('/') => {
+                match problem {
+                    FileProblem::Empty => write!(f, "{place} has 0 bytes"),
+                    FileProblem::Missing => write!(f, "{place} does not exist"),
+                    FileProblem::TooLarge => write!(f, "{place} is too large for a key"),
+                    FileProblem::Unreadable(reason) => write!(f, "{place}: {reason}"),
+                }
+            }
+            Self::KeyFileUnusable { place, file, problem } => {
+                let name = file.as_ref().map_or(KeyFileName::OS, KeyFileName::as_str);
+                let star = if file.is_none() { "*" } else { "" };
+                match problem {
+                    FileProblem::Empty => write!(f, "{place}: {name} has 0 bytes"),
+                    FileProblem::Missing => write!(f, "{place} has no file {name}{star}"),
+                    FileProblem::TooLarge => write!(f, "{place}: {name} is too large for a key"),
+                    FileProblem::Unreadable(reason) => write!(f, "{place}: {name}: {reason}"),
+                }
+            }
+            Self::KeyMalformed { what, reason } => write!(f, "{what}: {reason}"),
+            Self::KeyRejected { place, tried, keyslots } => {
+                match tried {
+                    1 => write!(f, "the key from {place}")?,
+                    _ => write!(f, "none of the {tried} keys from {place}")?,
+                }
+                match (tried, keyslots) {
+                    (1, 1) => f.write_str(" does not fit the keyslot"),
+                    (1, _) => write!(f, " fits none of the {keyslots} keyslots"),
+                    (_, 1) => f.write_str(" fits the keyslot"),
+                    _ => write!(f, " fits one of the {keyslots} keyslots"),
+                }
+            }
+            Self::MemoryShort { needed_kib, available_kib } => write!(
+                f,
+                "the keyslot's KDF needs {} MiB of memory, {} MiB are free",
+                needed_kib / 1024,
+                available_kib / 1024
+            ),
+            Self::MetadataUnreachable(unreachable) => {
+                write!(f, "metadata service 169.254.169.254: {unreachable}")
+            }
+            Self::MetadataUntrusted { reason } => {
+                write!(f, "metadata service 169.254.169.254: {reason}")
+            }
+            Self::NameInUse { name, device } => {
+                write!(f, "/dev/mapper/{name} already maps {device}")
+            }
+            Self::NotConfigured { name } => {
+                write!(f, "no line for {name} in /etc/bektab, no ADE line in /etc/crypttab")
+            }
+            Self::NotPermitted { action, reason } => write!(f, "cannot {action}: {reason}"),
+            Self::PromptUnanswered { reason } => write!(f, "no passphrase was typed: {reason}"),
+            Self::SecretMissing { vault, what, problem } => {
+                let vault = short(vault);
+                match problem {
+                    SecretProblem::Disabled => {
+                        write!(f, "key vault {vault}: secret {what} is disabled")
+                    }
+                    SecretProblem::NotFound => {
+                        write!(f, "key vault {vault}: HTTP 404 SecretNotFound ({what})")
+                    }
+                    SecretProblem::NoneMatches(seen) => {
+                        write!(f, "key vault {vault}: none of {seen} secrets has tags for {what}")
+                    }
+                }
+            }
+            Self::Usage(text) => f.write_str(text),
+            Self::VaultDenied(denied) => denied.fmt(f),
+            Self::VaultUnreachable { vault, unreachable } => {
+                write!(f, "key vault {}: {unreachable}", short(vault))
+            }
+            Self::VaultUntrusted { host, problem } => match problem {
+                TrustProblem::Answer(reason)
+                | TrustProblem::Certificate(reason)
+                | TrustProblem::CertificateTime(reason) => write!(f, "{host}: {reason}"),
+                TrustProblem::HostNotAllowed => {
+                    write!(f, "{host} is no Key Vault host; no token was sent")
+                }
+                TrustProblem::NoAuthorities(path) => {
+                    write!(f, "{host}: no CA certificates in {}", path.display())
+                }
+                TrustProblem::Redirect => write!(f, "{host}: answered with a redirect"),
+            },
+            Self::VolumeBusy { holders } if holders.is_empty() => f.write_str("it is in use"),
+            Self::VolumeBusy { holders } => write!(f, "in use by {}", holders.join(", ")),
+            Self::VolumeMissing { device, waited } => {
+                match device {
+                    DeviceSpec::Path(path) => write!(f, "{} is not there", path.display())?,
+                    tag => write!(f, "no disk has {tag}")?,
+                }
+                write!(f, "; gave up after {}", seconds(*waited))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unusable_key_file_is_named_by_its_path_or_its_disk() {
+        let unusable = |place: &str, file, problem| {
+            Kind::KeyFileUnusable { place: place.to_owned(), file, problem }.to_string()
+        };
+        assert_eq!(unusable("/etc/x.key", None, FileProblem::Empty), "/etc/x.key has 0 bytes");
+        assert_eq!(
+            unusable("key disk /dev/sdc1", None, FileProblem::Missing),
+            "key disk /dev/sdc1 has no file LinuxPassPhraseFileName*"
+        );
+        let name = KeyFileName::parse("own");
+        assert_eq!(
+            unusable("key disk /dev/sdc1", name, FileProblem::TooLarge),
+            "key disk /dev/sdc1: own is too large for a key"
+        );
+    }
+}

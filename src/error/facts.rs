@@ -1,0 +1,130 @@
+//! The facts inside the kinds of failure: what a file, a connection, a secret or a host did.
+//!
+//! Only what a sentence or a hint needs and the outcome alone does not say. Foreign text went
+//! through [`printable`](super::printable) before it came here; cause.rs puts most of the sentences
+//! together.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::text::{seconds, short};
+use crate::azure::id::Host;
+
+/// What is wrong with a key file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileProblem {
+    /// Zero bytes; Azure's KEK rotation has done that (azure-linux-extensions #2035).
+    Empty,
+    /// Not there.
+    Missing,
+    /// Longer than a key can be.
+    TooLarge,
+    /// The system's words.
+    Unreadable(String),
+}
+
+/// How a service was not reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// The last try's failure.
+    pub problem: TransportProblem,
+    /// How often it was tried.
+    pub tries: u32,
+    /// For how long.
+    pub elapsed: Duration,
+}
+
+/// One try that got no usable answer; all of these are worth another try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransportProblem {
+    /// No connection: refused, no route, network unreachable; the system's words.
+    Connect(String),
+    /// The connection broke before the answer was whole.
+    Interrupted(String),
+    /// The host name did not resolve; the resolver's words.
+    Resolve(String),
+    /// An answer that says "later": 404 and 410 of IMDS, 429, 5xx.
+    Status(u16),
+    /// Nothing within the try's own time limit.
+    TimedOut,
+}
+
+/// Why a secret is of no use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretProblem {
+    /// Every version that matches is disabled.
+    Disabled,
+    /// 404.
+    NotFound,
+    /// No secret of the vault carries matching tags; how many were looked at.
+    NoneMatches(usize),
+}
+
+/// A refusal by Key Vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The vault's host.
+    pub vault: Host,
+    /// HTTP status: 401 or 403.
+    pub status: u16,
+    /// The inner error code (`AccessDenied`, `ForbiddenByFirewall`, `KeyDisabled`), or the outer.
+    pub code: String,
+    /// The permission the refused call needs, as access policies spell it.
+    pub permission: &'static str,
+    /// Who asked, when the answer says so: an object id.
+    pub object_id: Option<String>,
+    /// The client address, when a firewall's answer says so.
+    pub address: Option<String>,
+    /// Key Vault's own message: its first sentence for 403, its first line for 401.
+    pub text: String,
+    /// `x-ms-request-id`, which Microsoft's support asks for.
+    pub request_id: Option<String>,
+}
+
+/// Why a host or its answer is not trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustProblem {
+    /// The answer is not what the protocol says.
+    Answer(String),
+    /// The certificate was refused; the verifier's words.
+    Certificate(String),
+    /// The certificate is not valid yet or any more; the verifier's words.
+    CertificateTime(String),
+    /// The host is under no known Key Vault or Managed HSM suffix.
+    HostNotAllowed,
+    /// No certificate authorities could be loaded from this file.
+    NoAuthorities(PathBuf),
+    /// It answered with a redirect.
+    Redirect,
+}
+
+impl fmt::Display for TransportProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(reason) | Self::Interrupted(reason) => f.write_str(reason),
+            Self::Resolve(reason) => write!(f, "name lookup failed: {reason}"),
+            Self::Status(status) => write!(f, "HTTP {status}"),
+            Self::TimedOut => f.write_str("no answer"),
+        }
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.fmt(f)?;
+        let times = if self.tries == 1 { "try" } else { "tries" };
+        write!(f, "; gave up after {} {times} in {}", self.tries, seconds(self.elapsed))
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key vault {}: HTTP {} {}", short(&self.vault), self.status, self.code)?;
+        // The vault says this in three lines of identifiers; the hint names who and what.
+        if matches!(self.code.as_str(), "AccessDenied" | "ForbiddenByPolicy" | "ForbiddenByRbac") {
+            return write!(f, ": no permission {}", self.permission);
+        }
+        if self.text.is_empty() { Ok(()) } else { write!(f, ": {}", self.text) }
+    }
+}
