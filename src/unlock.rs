@@ -11,15 +11,17 @@ use std::time::Duration;
 use crate::deadline::Deadline;
 use crate::device::Devices;
 use crate::error::{Error, Goal, Kind};
-use crate::key::{Candidate, KeySource, SourceName};
-use crate::mapping::{Header, Luks, LuksDevice, Mapping, Mappings, Memory, OpenFailure};
+use crate::key::{KeySource, SourceName};
+use crate::mapping::{Header, Luks, LuksDevice, Mapping, Mappings, Memory};
 use crate::volume::{Content, DeviceSpec, Volume};
 
-/// How long the key disk is waited for while another source is left to ask.
-///
-/// Azure attaches the key disk before the VM starts: once storage drivers are up it is there. A
-/// VM whose key is in Key Vault must not lose its whole `timeout=` to a disk that never comes.
-const LOCAL_PATIENCE: Duration = Duration::from_secs(10);
+use attempt::Attempt;
+use rounds::ask_all;
+
+mod attempt;
+#[cfg(test)]
+mod fake;
+mod rounds;
 
 /// ADE's name for the temporary disk (`ResourceDiskUtil.py`). Azure makes it anew, as NTFS, each
 /// time the VM moves to another host.
@@ -104,59 +106,8 @@ pub fn attach(
         loaded => loaded.map_err(fail)?,
     };
     let mut attempt = Attempt { volume, luks: &mut *luks, memory: world.memory, deadline };
-
-    let mut failures = Vec::new();
-    let mut found = None;
-    let mut asked = sources.of(volume, &device);
-    let count = asked.len();
-    for (index, source) in asked.iter_mut().enumerate() {
-        let others_left = index + 1 < count;
-        let patience = match source.name() {
-            SourceName::KeyDisk if others_left => {
-                deadline.within(LOCAL_PATIENCE.min(deadline.remaining() / 2))
-            }
-            // Whoever is to type needs time for it.
-            SourceName::KeyVault if others_left => deadline.within(deadline.remaining() / 2),
-            _ => *deadline,
-        };
-        match attempt.ask(&mut **source, &patience) {
-            Ok(key) => found = Some(key),
-            Err(Refusal::Final(kind)) => return Err(fail(kind)),
-            Err(Refusal::TryNext(kind)) => failures.push((index, kind)),
-        }
-        if found.is_some() {
-            break;
-        }
-    }
-    // While later sources were asked a key disk may have come, or the network an earlier one was
-    // waiting for: one more look, at the disk without waiting.
-    if found.is_none() && count > 1 {
-        for (index, kind) in &mut failures {
-            let patience = match &*kind {
-                Kind::KeyDiskMissing { .. } => deadline.within(Duration::ZERO),
-                kind if kind.is_transient() && !deadline.passed() => *deadline,
-                _ => continue,
-            };
-            let Some(source) = asked.get_mut(*index) else { continue };
-            match attempt.ask(&mut **source, &patience) {
-                Ok(key) => found = Some(key),
-                Err(Refusal::Final(kind)) => return Err(fail(kind)),
-                // The first answer said how long it was waited for; that is the one to report.
-                Err(Refusal::TryNext(Kind::KeyDiskMissing { .. })) => {}
-                Err(Refusal::TryNext(later)) => *kind = later,
-            }
-            if found.is_some() {
-                break;
-            }
-        }
-    }
-    drop(asked);
-    let failures: Vec<Kind> = failures.into_iter().map(|(_, kind)| kind).collect();
-    let Some(key) = found else {
-        return Err(Error::of_sources(Goal::Unlock, failures)
-            .volume(&volume.name)
-            .device(Some(&device)));
-    };
+    let (key, passed_over) = ask_all(&mut attempt, sources.of(volume, &device))
+        .map_err(|error| error.volume(&volume.name).device(Some(&device)))?;
     let header = luks.header().clone();
     verify(volume, &header, world).map_err(fail)?;
     Ok(Outcome::Opened(Box::new(Opened {
@@ -166,7 +117,7 @@ pub fn attach(
         source: key.source,
         origin: key.origin,
         trimmed: key.trimmed,
-        passed_over: failures,
+        passed_over,
     })))
 }
 
@@ -254,122 +205,6 @@ fn verify(volume: &Volume, header: &Header, world: &mut World<'_>) -> Result<(),
             Err(kind)
         }
     }
-}
-
-/// A key that opened the volume.
-struct Fit {
-    keyslot: u32,
-    source: SourceName,
-    origin: String,
-    trimmed: bool,
-}
-
-/// Why a source did not open the volume.
-enum Refusal {
-    /// No other key can help.
-    Final(Kind),
-    /// The next source may.
-    TryNext(Kind),
-}
-
-/// Trying keys on one device.
-struct Attempt<'a, 'd> {
-    volume: &'a Volume,
-    luks: &'a mut dyn LuksDevice,
-    memory: &'a dyn Memory,
-    deadline: &'a Deadline<'d>,
-}
-
-impl Attempt<'_, '_> {
-    /// Asks `source` until it has no more keys and tries each.
-    fn ask(&mut self, source: &mut dyn KeySource, patience: &Deadline<'_>) -> Result<Fit, Refusal> {
-        let mut tried = Vec::new();
-        loop {
-            let keys = match source.keys(patience) {
-                Ok(keys) if keys.is_empty() => break,
-                Ok(keys) => keys,
-                // What was tried before says more than that there is nothing further.
-                Err(_) if !tried.is_empty() => break,
-                Err(kind) => return Err(Refusal::TryNext(kind)),
-            };
-            if let Some(fit) = self.try_all(&keys, source.name())? {
-                return Ok(fit);
-            }
-            tried.extend(keys.into_iter().map(|key| key.origin));
-        }
-        Err(Refusal::TryNext(Kind::KeyRejected {
-            place: common_place(&tried),
-            tried: tried.len(),
-            keyslots: self.luks.header().keyslots.len(),
-        }))
-    }
-
-    /// All keys verbatim first; only then key files without their final newline.
-    fn try_all(&mut self, keys: &[Candidate], source: SourceName) -> Result<Option<Fit>, Refusal> {
-        for trimmed in [false, true] {
-            for key in keys {
-                let shorter = match trimmed {
-                    true if key.from_file => key.secret.without_final_newline(),
-                    _ => None,
-                };
-                let secret = match (&shorter, trimmed) {
-                    (Some(shorter), _) => shorter,
-                    (None, false) => &key.secret,
-                    (None, true) => continue,
-                };
-                self.wait_for_memory()?;
-                match self.luks.open(&self.volume.name, secret, &self.volume.options) {
-                    Ok(keyslot) => {
-                        let origin = key.origin.clone();
-                        return Ok(Some(Fit { keyslot, source, origin, trimmed }));
-                    }
-                    Err(OpenFailure::WrongKey) => {}
-                    Err(OpenFailure::Other(kind)) => return Err(Refusal::Final(kind)),
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Waits until the hungriest keyslot's KDF fits into free memory.
-    ///
-    /// Other volumes' KDFs give theirs back in seconds; a VM made smaller than the one that
-    /// formatted the volume never has enough, and then this says so instead of the OOM killer.
-    fn wait_for_memory(&self) -> Result<(), Refusal> {
-        let slot = self.volume.options.key_slot;
-        let slots = self.luks.header().keyslots.iter();
-        let needed = slots
-            .filter(|keyslot| slot.is_none_or(|slot| slot == keyslot.number))
-            .map(|keyslot| keyslot.memory_kib)
-            .max()
-            .unwrap_or(0);
-        let mut available = 0;
-        let fits: Result<_, Refusal> = self.deadline.poll(LOOK_AGAIN, || {
-            available = self.memory.available_kib().unwrap_or(u64::MAX);
-            Ok((needed <= available).then_some(()))
-        });
-        match fits? {
-            Some(()) => Ok(()),
-            None => Err(Refusal::Final(Kind::MemoryShort {
-                needed_kib: needed,
-                available_kib: available,
-            })),
-        }
-    }
-}
-
-/// Where several keys came from, in one phrase: the part their origins share.
-fn common_place(origins: &[String]) -> String {
-    let [first, rest @ ..] = origins else { return "this source".to_owned() };
-    if rest.is_empty() {
-        return first.clone();
-    }
-    let place = first.split_once(": ").map_or(first.as_str(), |(place, _)| place);
-    if rest.iter().all(|origin| origin.starts_with(place)) {
-        return place.to_owned();
-    }
-    let kind: String = place.split(' ').take(2).collect::<Vec<_>>().join(" ");
-    format!("{kind}s")
 }
 
 #[cfg(test)]

@@ -1,0 +1,181 @@
+//! Trying the keys of one source on one device.
+//!
+//! Every key a source has is tried before the next source is asked, each as it is before any is
+//! changed. Who is asked when is rounds.rs's.
+
+use super::LOOK_AGAIN;
+use crate::deadline::Deadline;
+use crate::error::Kind;
+use crate::key::{Candidate, KeySource, SourceName};
+use crate::mapping::{LuksDevice, Memory, OpenFailure};
+use crate::volume::Volume;
+
+/// A key that opened the volume.
+pub(super) struct Fit {
+    pub keyslot: u32,
+    pub source: SourceName,
+    pub origin: String,
+    pub trimmed: bool,
+}
+
+/// Why a source did not open the volume.
+pub(super) enum Refusal {
+    /// No other key can help.
+    Final(Kind),
+    /// The next source may.
+    TryNext(Kind),
+}
+
+/// Trying keys on one device.
+pub(super) struct Attempt<'a, 'd> {
+    pub volume: &'a Volume,
+    pub luks: &'a mut dyn LuksDevice,
+    pub memory: &'a dyn Memory,
+    pub deadline: &'a Deadline<'d>,
+}
+
+impl Attempt<'_, '_> {
+    /// Asks `source` until it has no more keys and tries each.
+    pub fn ask(
+        &mut self,
+        source: &mut dyn KeySource,
+        patience: &Deadline<'_>,
+    ) -> Result<Fit, Refusal> {
+        let mut tried = Vec::new();
+        loop {
+            let keys = match source.keys(patience) {
+                Ok(keys) if keys.is_empty() => break,
+                Ok(keys) => keys,
+                // What was tried before says more than that there is nothing further.
+                Err(_) if !tried.is_empty() => break,
+                Err(kind) => return Err(Refusal::TryNext(kind)),
+            };
+            if let Some(fit) = self.try_all(&keys, source.name())? {
+                return Ok(fit);
+            }
+            tried.extend(keys.into_iter().map(|key| key.origin));
+        }
+        Err(Refusal::TryNext(Kind::KeyRejected {
+            place: common_place(&tried),
+            tried: tried.len(),
+            keyslots: self.luks.header().keyslots.len(),
+        }))
+    }
+
+    /// All keys verbatim first; only then key files without their final newline.
+    fn try_all(&mut self, keys: &[Candidate], source: SourceName) -> Result<Option<Fit>, Refusal> {
+        for trimmed in [false, true] {
+            for key in keys {
+                let shorter = match trimmed {
+                    true if key.from_file => key.secret.without_final_newline(),
+                    _ => None,
+                };
+                let secret = match (&shorter, trimmed) {
+                    (Some(shorter), _) => shorter,
+                    (None, false) => &key.secret,
+                    (None, true) => continue,
+                };
+                self.wait_for_memory()?;
+                match self.luks.open(&self.volume.name, secret, &self.volume.options) {
+                    Ok(keyslot) => {
+                        let origin = key.origin.clone();
+                        return Ok(Some(Fit { keyslot, source, origin, trimmed }));
+                    }
+                    Err(OpenFailure::WrongKey) => {}
+                    Err(OpenFailure::Other(kind)) => return Err(Refusal::Final(kind)),
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits until the hungriest keyslot's KDF fits into free memory.
+    ///
+    /// Other volumes' KDFs give theirs back in seconds; a VM made smaller than the one that
+    /// formatted the volume never has enough, and then this says so instead of the OOM killer.
+    fn wait_for_memory(&self) -> Result<(), Refusal> {
+        let slot = self.volume.options.key_slot;
+        let slots = self.luks.header().keyslots.iter();
+        let needed = slots
+            .filter(|keyslot| slot.is_none_or(|slot| slot == keyslot.number))
+            .map(|keyslot| keyslot.memory_kib)
+            .max()
+            .unwrap_or(0);
+        let mut available = 0;
+        let fits: Result<_, Refusal> = self.deadline.poll(LOOK_AGAIN, || {
+            available = self.memory.available_kib().unwrap_or(u64::MAX);
+            Ok((needed <= available).then_some(()))
+        });
+        match fits? {
+            Some(()) => Ok(()),
+            None => Err(Refusal::Final(Kind::MemoryShort {
+                needed_kib: needed,
+                available_kib: available,
+            })),
+        }
+    }
+}
+
+/// Where several keys came from, in one phrase: the part their origins share.
+fn common_place(origins: &[String]) -> String {
+    let [first, rest @ ..] = origins else { return "this source".to_owned() };
+    if rest.is_empty() {
+        return first.clone();
+    }
+    let place = first.split_once(": ").map_or(first.as_str(), |(place, _)| place);
+    if rest.iter().all(|origin| origin.starts_with(place)) {
+        return place.to_owned();
+    }
+    let kind: String = place.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    format!("{kind}s")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::unlock::fake::{Case, key, opened};
+
+    #[test]
+    fn every_key_is_tried_verbatim_before_any_is_trimmed() {
+        let mut case = Case::new();
+        case.disk = vec![Ok(vec![key("right\n"), key("other")])];
+        let (result, events, _) = case.run();
+        assert!(opened(result).trimmed);
+        assert_eq!(events[1..], ["try \"right\\n\"", "try \"other\"", "try \"right\""]);
+    }
+
+    #[test]
+    fn keys_of_a_vault_are_never_trimmed() {
+        let mut case = Case::new();
+        case.disk = vec![Ok(vec![Candidate { from_file: false, ..key("right\n") }])];
+        let (result, events, _) = case.run();
+        assert_eq!(result.unwrap_err().kind.name(), "key-rejected");
+        assert_eq!(events[1..], ["try \"right\\n\"", "ask key-disk for 90 s"]);
+    }
+
+    #[test]
+    fn a_source_is_asked_for_more_until_it_has_none() {
+        let mut case = Case::new();
+        case.disk = vec![Ok(vec![key("new")]), Ok(vec![key("old")])];
+        let (result, events, _) = case.run();
+        let kind = result.unwrap_err().kind;
+        let Kind::KeyRejected { place, tried, keyslots } = kind else { panic!("{kind:?}") };
+        assert_eq!((place.as_str(), tried, keyslots), ("key disk /dev/sdc1", 2, 1));
+        assert_eq!(events.iter().filter(|event| event.starts_with("ask")).count(), 3);
+    }
+
+    #[test]
+    fn a_kdf_that_does_not_fit_is_an_error_before_it_runs() {
+        let mut case = Case::new();
+        (case.keyslot_memory_kib, case.memory_kib) = (1_048_576, 524_288);
+        let (result, events, elapsed) = case.run();
+        assert_eq!(
+            result.unwrap_err().kind,
+            Kind::MemoryShort { needed_kib: 1_048_576, available_kib: 524_288 }
+        );
+        assert_eq!(events, ["ask key-disk for 90 s"]);
+        assert_eq!(elapsed, Duration::from_secs(90));
+    }
+}

@@ -1,0 +1,228 @@
+//! Devices, headers and key sources made of values, and the run of one volume against them.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Opened, Outcome, Sources, World, attach};
+use crate::deadline::{Clock as _, Deadline, VirtualClock};
+use crate::device::Devices;
+use crate::error::{Error, Kind};
+use crate::key::{Candidate, KeySource, SourceName};
+use crate::mapping::{Header, Keyslot, Luks, LuksDevice, Mapping, Mappings, Memory, OpenFailure};
+use crate::secret::Secret;
+use crate::slot::Slot;
+use crate::volume::{DeviceSpec, KeySpec, Options, Volume, VolumeName};
+
+/// One run with everything as it should be, to be spoilt by each test.
+pub struct Case {
+    pub volume: Volume,
+    pub devices: FakeDevices,
+    /// What is mapped under its name already.
+    pub mapping: Option<Mapping>,
+    /// Whether the device holds a header at all.
+    pub formatted: bool,
+    pub keyslot_memory_kib: u64,
+    pub memory_kib: u64,
+    /// The key disk's answers, in order.
+    pub disk: Vec<Result<Vec<Candidate>, Kind>>,
+    /// Key Vault's; `None` where it is no source.
+    pub vault: Option<Vec<Result<Vec<Candidate>, Kind>>>,
+}
+
+impl Case {
+    /// A volume whose key is on the key disk; no other source.
+    pub fn new() -> Self {
+        let volume = Volume {
+            name: VolumeName::parse("data1").unwrap(),
+            device: DeviceSpec::Path(PathBuf::from("/dev/sdb")),
+            key: KeySpec::Find,
+            options: Options::default(),
+        };
+        let devices = FakeDevices { device_after: 0, signature: Ok(None) };
+        Self {
+            volume,
+            devices,
+            mapping: None,
+            formatted: true,
+            keyslot_memory_kib: 0,
+            memory_kib: 0,
+            disk: vec![Ok(vec![key("right")])],
+            vault: None,
+        }
+    }
+
+    /// What became of it, what the fakes saw, and how long it took.
+    pub fn run(self) -> (Result<Outcome, Error>, Vec<String>, Duration) {
+        let events = Events::default();
+        let keyslots = vec![Keyslot { number: 0, memory_kib: self.keyslot_memory_kib }];
+        let header = Header { version: 2, uuid: "u".to_owned(), detached: false, keyslots };
+        let formatted = self.formatted;
+        let mut luks =
+            FakeLuks { formatted, header, right_key: b"right", events: Rc::clone(&events) };
+        let mut devices = self.devices;
+        let (mappings, memory) = (FakeMappings(self.mapping), FakeMemory(self.memory_kib));
+        let clock = VirtualClock::default();
+        let deadline = Deadline::start(&clock, Some(Duration::from_secs(90)));
+        let mut world =
+            World { devices: &mut devices, luks: &mut luks, mappings: &mappings, memory: &memory };
+        let mut sources = Scripts { disk: self.disk, vault: self.vault, events: &events };
+        let result = attach(&self.volume, &mut world, &mut sources, &deadline);
+        let events = events.borrow().clone();
+        (result, events, clock.now())
+    }
+}
+
+/// A key as a file on the key disk holds it.
+pub fn key(text: &str) -> Candidate {
+    Candidate {
+        secret: Secret::new(text.as_bytes().to_vec()),
+        origin: format!("key disk /dev/sdc1: {text:?}"),
+        from_file: true,
+    }
+}
+
+/// What a key disk says that is not there.
+pub fn missing() -> Kind {
+    Kind::KeyDiskMissing { waited: Duration::from_secs(10) }
+}
+
+/// How it was opened; panics when it was not.
+pub fn opened(result: Result<Outcome, Error>) -> Opened {
+    match result.unwrap() {
+        Outcome::Opened(opened) => *opened,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the fakes saw, in order.
+type Events = Rc<RefCell<Vec<String>>>;
+
+/// One device.
+pub struct FakeDevices {
+    /// Looks at the device until it is there.
+    pub device_after: u32,
+    /// What every device holds.
+    pub signature: Result<Option<String>, Kind>,
+}
+
+impl Devices for FakeDevices {
+    fn find(&mut self, spec: &DeviceSpec) -> Result<Option<PathBuf>, Kind> {
+        if self.device_after == 0 {
+            return Ok(Some(spec.udev_path()));
+        }
+        self.device_after -= 1;
+        Ok(None)
+    }
+
+    fn key_disks(&mut self) -> Result<Vec<PathBuf>, Kind> {
+        Ok(Vec::new())
+    }
+
+    fn signature(&mut self, _: &Path) -> Result<Option<String>, Kind> {
+        self.signature.clone()
+    }
+
+    fn slot(&mut self, _: &Path) -> Option<Slot> {
+        None
+    }
+}
+
+struct FakeLuks {
+    /// Whether the device holds a header at all.
+    formatted: bool,
+    header: Header,
+    right_key: &'static [u8],
+    events: Events,
+}
+
+impl Luks for FakeLuks {
+    fn load(&mut self, _: &Path, header: Option<&Path>) -> Result<Box<dyn LuksDevice>, Kind> {
+        if !self.formatted {
+            let path = PathBuf::from("/dev/sdb");
+            return Err(Kind::HeaderUnusable { path, reason: "not LUKS".to_owned() });
+        }
+        let header = Header { detached: header.is_some(), ..self.header.clone() };
+        let (formatted, right_key) = (self.formatted, self.right_key);
+        Ok(Box::new(FakeLuks { formatted, header, right_key, events: Rc::clone(&self.events) }))
+    }
+
+    fn close(&mut self, name: &VolumeName) -> Result<(), Kind> {
+        self.events.borrow_mut().push(format!("close {name}"));
+        Ok(())
+    }
+}
+
+impl LuksDevice for FakeLuks {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn open(&mut self, _: &VolumeName, key: &Secret, _: &Options) -> Result<u32, OpenFailure> {
+        let shown = String::from_utf8_lossy(key.expose()).into_owned();
+        self.events.borrow_mut().push(format!("try {shown:?}"));
+        if key.expose() == self.right_key { Ok(0) } else { Err(OpenFailure::WrongKey) }
+    }
+}
+
+struct FakeMappings(Option<Mapping>);
+
+impl Mappings for FakeMappings {
+    fn find(&self, _: &VolumeName) -> Result<Option<Mapping>, Kind> {
+        Ok(self.0.clone())
+    }
+
+    fn same_device(&self, one: &Path, other: &Path) -> bool {
+        one == other
+    }
+
+    fn holders(&self, _: &VolumeName) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+struct FakeMemory(u64);
+
+impl Memory for FakeMemory {
+    fn available_kib(&self) -> Option<u64> {
+        Some(self.0)
+    }
+}
+
+/// Answers in order; an empty list after the last.
+struct Script {
+    name: SourceName,
+    answers: VecDeque<Result<Vec<Candidate>, Kind>>,
+    events: Events,
+}
+
+impl KeySource for Script {
+    fn name(&self) -> SourceName {
+        self.name
+    }
+
+    fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind> {
+        let left = deadline.remaining().as_secs();
+        self.events.borrow_mut().push(format!("ask {} for {left} s", self.name));
+        self.answers.pop_front().unwrap_or(Ok(Vec::new()))
+    }
+}
+
+struct Scripts<'e> {
+    disk: Vec<Result<Vec<Candidate>, Kind>>,
+    vault: Option<Vec<Result<Vec<Candidate>, Kind>>>,
+    events: &'e Events,
+}
+
+impl Sources for Scripts<'_> {
+    fn of<'a>(&'a mut self, _: &'a Volume, _: &Path) -> Vec<Box<dyn KeySource + 'a>> {
+        let script = |name, answers: Vec<_>| -> Box<dyn KeySource> {
+            Box::new(Script { name, answers: answers.into(), events: Rc::clone(self.events) })
+        };
+        let disk = script(SourceName::KeyDisk, std::mem::take(&mut self.disk));
+        let vault = self.vault.take().map(|answers| script(SourceName::KeyVault, answers));
+        std::iter::once(disk).chain(vault).collect()
+    }
+}

@@ -1,0 +1,144 @@
+//! The key sources in their order: who is asked when, and with how much of the time.
+//!
+//! One deadline covers them all, so each is given what the ones after it can spare; and the first
+//! word of a source need not be its last. What a source's keys are worth is attempt.rs's.
+
+use std::time::Duration;
+
+use super::attempt::{Attempt, Fit, Refusal};
+use crate::deadline::Deadline;
+use crate::error::{Error, Goal, Kind};
+use crate::key::{KeySource, SourceName};
+
+/// How long the key disk is waited for while another source is left to ask.
+///
+/// Azure attaches the key disk before the VM starts: once storage drivers are up it is there. A
+/// VM whose key is in Key Vault must not lose its whole `timeout=` to a disk that never comes.
+const LOCAL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks `sources` until a key opens the device; with it, what the other sources said.
+///
+/// The error names neither volume nor device.
+pub(super) fn ask_all(
+    attempt: &mut Attempt<'_, '_>,
+    mut sources: Vec<Box<dyn KeySource + '_>>,
+) -> Result<(Fit, Vec<Kind>), Error> {
+    let mut failures = Vec::new();
+    let mut found = first_round(attempt, &mut sources, &mut failures);
+    if matches!(found, Ok(None)) && sources.len() > 1 {
+        found = second_round(attempt, &mut sources, &mut failures);
+    }
+    match found {
+        Ok(Some(fit)) => Ok((fit, failures)),
+        Ok(None) => Err(Error::of_sources(Goal::Unlock, failures)),
+        Err(kind) => Err(Error::new(Goal::Unlock, kind)),
+    }
+}
+
+/// Each source once; `failures` gets what each said that did not open the device.
+fn first_round(
+    attempt: &mut Attempt<'_, '_>,
+    sources: &mut [Box<dyn KeySource + '_>],
+    failures: &mut Vec<Kind>,
+) -> Result<Option<Fit>, Kind> {
+    let count = sources.len();
+    for (index, source) in sources.iter_mut().enumerate() {
+        let patience = patience(source.name(), index + 1 < count, attempt.deadline);
+        match attempt.ask(&mut **source, &patience) {
+            Ok(fit) => return Ok(Some(fit)),
+            Err(Refusal::Final(kind)) => return Err(kind),
+            Err(Refusal::TryNext(kind)) => failures.push(kind),
+        }
+    }
+    Ok(None)
+}
+
+/// The part of the time that a source gets.
+fn patience<'d>(source: SourceName, others_left: bool, deadline: &Deadline<'d>) -> Deadline<'d> {
+    match source {
+        SourceName::KeyDisk if others_left => {
+            deadline.within(LOCAL_PATIENCE.min(deadline.remaining() / 2))
+        }
+        // Whoever is to type needs time for it.
+        SourceName::KeyVault if others_left => deadline.within(deadline.remaining() / 2),
+        _ => *deadline,
+    }
+}
+
+/// While later sources were asked a key disk may have come, or the network an earlier one was
+/// waiting for: one more look, at the disk without waiting.
+fn second_round(
+    attempt: &mut Attempt<'_, '_>,
+    sources: &mut [Box<dyn KeySource + '_>],
+    failures: &mut [Kind],
+) -> Result<Option<Fit>, Kind> {
+    let deadline = attempt.deadline;
+    for (source, failure) in sources.iter_mut().zip(failures) {
+        let patience = match &*failure {
+            Kind::KeyDiskMissing { .. } => deadline.within(Duration::ZERO),
+            kind if kind.is_transient() && !deadline.passed() => *deadline,
+            _ => continue,
+        };
+        match attempt.ask(&mut **source, &patience) {
+            Ok(fit) => return Ok(Some(fit)),
+            Err(Refusal::Final(kind)) => return Err(kind),
+            // The first answer said how long it was waited for; that is the one to report.
+            Err(Refusal::TryNext(Kind::KeyDiskMissing { .. })) => {}
+            Err(Refusal::TryNext(later)) => *failure = later,
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::unlock::fake::{Case, key, missing, opened};
+
+    #[test]
+    fn the_key_disk_gets_ten_seconds_while_the_vault_is_left() {
+        let mut case = Case::new();
+        case.disk = vec![Err(missing())];
+        case.vault = Some(vec![Ok(vec![key("right")])]);
+        let (result, events, _) = case.run();
+        let opened = opened(result);
+        assert_eq!(opened.source, SourceName::KeyVault);
+        assert_eq!(opened.passed_over, [missing()]);
+        assert_eq!(events, ["ask key-disk for 10 s", "ask key-vault for 90 s", "try \"right\""]);
+    }
+
+    #[test]
+    fn the_key_disk_gets_half_of_a_short_time_only() {
+        let mut case = Case::new();
+        case.devices.device_after = 420;
+        case.disk = vec![Err(missing())];
+        case.vault = Some(vec![Ok(vec![key("right")])]);
+        let (result, events, _) = case.run();
+        opened(result);
+        // 84 of 90 s went by until the device was there.
+        assert_eq!(events[..2], ["ask key-disk for 3 s", "ask key-vault for 6 s"]);
+    }
+
+    #[test]
+    fn a_key_disk_that_comes_late_is_still_used() {
+        let mut case = Case::new();
+        case.disk = vec![Err(missing()), Ok(vec![key("right")])];
+        case.vault = Some(vec![Err(Kind::MetadataUntrusted { reason: "x".to_owned() })]);
+        let (result, events, _) = case.run();
+        assert_eq!(opened(result).source, SourceName::KeyDisk);
+        assert_eq!(events[2..], ["ask key-disk for 0 s", "try \"right\""]);
+    }
+
+    #[test]
+    fn all_sources_are_named_when_all_fail() {
+        let mut case = Case::new();
+        case.disk = vec![Err(missing()), Err(Kind::KeyDiskMissing { waited: Duration::ZERO })];
+        let denied = Kind::MetadataUntrusted { reason: "x".to_owned() };
+        case.vault = Some(vec![Err(denied.clone())]);
+        let error = case.run().0.unwrap_err();
+        assert_eq!((error.kind, error.others), (denied, vec![missing()]));
+        assert_eq!(error.device, Some(PathBuf::from("/dev/sdb")));
+    }
+}
