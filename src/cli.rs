@@ -14,7 +14,7 @@ use crate::config;
 use crate::deadline::Deadline;
 use crate::detach;
 use crate::edge::luks::Libcryptsetup;
-use crate::edge::mapping::Sysfs;
+use crate::edge::mapping::MappedDevices;
 use crate::edge::process::{self, SystemClock};
 use crate::edge::state::State;
 use crate::error::{Error, Goal, exit};
@@ -75,7 +75,8 @@ fn close(name: &VolumeName, json: bool) -> Result<(), Error> {
     };
     let clock = SystemClock::new();
     let deadline = Deadline::start(&clock, Some(limit));
-    let was_open = detach::detach(name, &mut Libcryptsetup::new(), &Sysfs::new(root), &deadline)?;
+    let was_open =
+        detach::detach(name, &mut Libcryptsetup::new(), &MappedDevices::new(root), &deadline)?;
     if let Err(error) = State::new(root).remove(name) {
         log::debug!("forgetting {name}: {error}");
     }

@@ -11,6 +11,7 @@ pub mod http;
 pub mod key_disk;
 pub mod luks;
 pub mod mapping;
+pub mod memory;
 pub mod mount;
 pub mod mountinfo;
 pub mod probe;

@@ -1,6 +1,6 @@
 //! Device-mapper mappings as the program sees them: what is open, and the port to open and close.
 //!
-//! Core's view of libcryptsetup and sysfs. edge/luks.rs and edge/mapping.rs implement the traits;
+//! Core's view of libcryptsetup, sysfs and proc. edge/{luks,mapping,memory}.rs implement the traits;
 //! tests implement them with values.
 
 use std::path::{Path, PathBuf};

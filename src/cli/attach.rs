@@ -7,7 +7,8 @@ use crate::config::{self, Configuration, Origin};
 use crate::deadline::Deadline;
 use crate::edge::block::BlockDevices;
 use crate::edge::luks::Libcryptsetup;
-use crate::edge::mapping::Sysfs;
+use crate::edge::mapping::MappedDevices;
+use crate::edge::memory::MemInfo;
 use crate::edge::process::{self, SystemClock};
 use crate::edge::state::{Record, State};
 use crate::error::{Error, Goal, Kind};
@@ -26,11 +27,12 @@ pub fn run(name: &VolumeName, fields: &[String], json: bool) -> Result<(), Error
     logger::about(name);
     let deadline = Deadline::start(&clock, volume.options.timeout.0);
 
-    let sysfs = Sysfs::new(root);
+    let mapped = MappedDevices::new(root);
+    let memory = MemInfo::new(root);
     let mut devices = BlockDevices::new();
     let mut luks = Libcryptsetup::new();
     let mut world =
-        World { devices: &mut devices, luks: &mut luks, mappings: &sysfs, memory: &sysfs };
+        World { devices: &mut devices, luks: &mut luks, mappings: &mapped, memory: &memory };
     let mut sources = KeySources::new(root, &volume);
     let outcome = unlock::attach(&volume, &mut world, &mut sources, &deadline)?;
 

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::config;
-use crate::edge::mapping::Sysfs;
+use crate::edge::mapping::MappedDevices;
 use crate::edge::state::{Record, State};
 use crate::error::{Error, Goal, Kind};
 use crate::mapping::Mapping;
@@ -39,9 +39,9 @@ pub fn run(root: &Path, names: &[VolumeName], json: bool) -> Result<String, Erro
 
 fn rows(root: &Path, names: &[VolumeName]) -> Result<Vec<Row>, Error> {
     let fail = |kind: Kind| Error::new(Goal::Show, kind);
-    let sysfs = Sysfs::new(root);
+    let mapped = MappedDevices::new(root);
     let state = State::new(root);
-    let open = sysfs.all().map_err(fail)?;
+    let open = mapped.all().map_err(fail)?;
     let mut rows: BTreeMap<VolumeName, Row> = BTreeMap::new();
     for entry in config::load(root).entries {
         let name = entry.volume.name;

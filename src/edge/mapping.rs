@@ -8,17 +8,18 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::edge::sysfs::{attribute, names};
 use crate::error::Kind;
-use crate::mapping::{Mapping, Mappings, Memory};
+use crate::mapping::{Mapping, Mappings};
 use crate::volume::VolumeName;
 
-/// The kernel's own account, below a root directory (`/`, or a fixture).
+/// The kernel's own account of its mappings, below a root directory (`/`, or a fixture).
 #[derive(Clone, Debug)]
-pub struct Sysfs {
+pub struct MappedDevices {
     root: PathBuf,
 }
 
-impl Sysfs {
+impl MappedDevices {
     /// Reads `root`/sys, `root`/proc.
     pub fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
@@ -36,8 +37,7 @@ impl Sysfs {
 
     /// The kernel's directory of the mapping, `/sys/block/dm-N`.
     fn block_of(&self, name: &VolumeName) -> Result<Option<PathBuf>, Kind> {
-        let named =
-            |block: &PathBuf| line(&block.join("dm/name")).as_deref() == Some(name.as_str());
+        let named = |block: &PathBuf| attribute(block, "dm/name").as_deref() == Some(name.as_str());
         Ok(self.blocks()?.into_iter().find(named))
     }
 
@@ -60,9 +60,9 @@ impl Sysfs {
 
     /// `None` when the mapping vanished while it was read, or has a name no volume can have.
     fn read(&self, block: &Path) -> Option<Mapping> {
-        let name = VolumeName::parse(&line(&block.join("dm/name"))?).ok()?;
+        let name = VolumeName::parse(&attribute(block, "dm/name")?).ok()?;
         // libcryptsetup writes CRYPT-TYPE-UUID-NAME (dm_prepare_uuid); PLAIN has no UUID.
-        let dm_uuid = line(&block.join("dm/uuid")).unwrap_or_default();
+        let dm_uuid = attribute(block, "dm/uuid").unwrap_or_default();
         let mut parts = dm_uuid.split('-');
         let ours = parts.next() == Some("CRYPT");
         let kind = parts.next().filter(|_| ours).map(str::to_owned);
@@ -75,7 +75,7 @@ impl Sysfs {
             .map(|name| self.root.join("dev").join(name))
             .collect();
         devices.sort();
-        let read_only = line(&block.join("ro")).as_deref() == Some("1");
+        let read_only = attribute(block, "ro").as_deref() == Some("1");
         Some(Mapping { name, devices, kind, uuid, read_only })
     }
 
@@ -86,7 +86,7 @@ impl Sysfs {
     }
 }
 
-impl Mappings for Sysfs {
+impl Mappings for MappedDevices {
     fn find(&self, name: &VolumeName) -> Result<Option<Mapping>, Kind> {
         Ok(self.block_of(name)?.and_then(|block| self.read(&block)))
     }
@@ -110,7 +110,7 @@ impl Mappings for Sysfs {
     fn holders(&self, name: &VolumeName) -> Vec<String> {
         let Ok(Some(block)) = self.block_of(name) else { return Vec::new() };
         let mut holders = Vec::new();
-        if let Some(number) = line(&block.join("dev")) {
+        if let Some(number) = attribute(&block, "dev") {
             holders.extend(self.mounts(&number).map(|point| format!("mount {point}")));
         }
         let device = Path::new("/dev").join(block.file_name().unwrap_or_default());
@@ -118,8 +118,8 @@ impl Mappings for Sysfs {
             holders.push("swap".to_owned());
         }
         for holder in names(&block.join("holders")) {
-            let above = self.root.join("sys/block").join(&holder).join("dm/name");
-            holders.push(format!("device {}", line(&above).unwrap_or(holder)));
+            let above = self.root.join("sys/block").join(&holder);
+            holders.push(format!("device {}", attribute(&above, "dm/name").unwrap_or(holder)));
         }
         // A search through every process is dear: only when nothing cheaper explains it.
         if holders.is_empty() {
@@ -129,7 +129,7 @@ impl Mappings for Sysfs {
     }
 }
 
-impl Sysfs {
+impl MappedDevices {
     /// Mount points of the device `MAJOR:MINOR` (proc_pid_mountinfo(5): field 3, field 5).
     fn mounts(&self, number: &str) -> impl Iterator<Item = String> + use<> {
         let table = fs::read_to_string(self.root.join("proc/self/mountinfo")).unwrap_or_default();
@@ -171,24 +171,10 @@ impl Sysfs {
     }
 }
 
-impl Memory for Sysfs {
-    fn available_kib(&self) -> Option<u64> {
-        let table = fs::read_to_string(self.root.join("proc/meminfo")).ok()?;
-        let value = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        value.split_whitespace().next()?.parse().ok()
-    }
-}
-
-/// The first line of a small kernel file.
+/// The first line of a small kernel file that holds a path or a process's name: blanks count.
 fn line(path: &Path) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     Some(text.lines().next().unwrap_or_default().to_owned())
-}
-
-/// The names in a directory; none when it is not there.
-fn names(directory: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 #[cfg(test)]
@@ -216,7 +202,6 @@ mod tests {
             "proc/self/mountinfo",
             "30 1 253:0 / /mnt/data1 rw - ext4 /dev/mapper/data1 rw\n31 1 8:1 / / rw - ext4 /dev/sda1 rw\n",
         );
-        write("proc/meminfo", "MemTotal: 2048 kB\nMemAvailable:    1024 kB\n");
         write("proc/swaps", "Filename Type\n/dev/dm-1 partition 1 0 -2\n");
         root
     }
@@ -228,7 +213,7 @@ mod tests {
     #[test]
     fn a_mapping_is_read_whole() {
         let root = fixture();
-        let mapping = Sysfs::new(root.path()).find(&name("data1")).unwrap().unwrap();
+        let mapping = MappedDevices::new(root.path()).find(&name("data1")).unwrap().unwrap();
         assert_eq!(mapping.kind.as_deref(), Some("LUKS2"));
         assert_eq!(mapping.uuid.as_deref(), Some("0123456789abcdef0123456789abcdef"));
         assert_eq!(mapping.devices, [root.path().join("dev/sdb")]);
@@ -238,22 +223,22 @@ mod tests {
     #[test]
     fn a_mapping_of_somebody_else_has_no_kind() {
         let root = fixture();
-        let mapping = Sysfs::new(root.path()).find(&name("vg-lv")).unwrap().unwrap();
+        let mapping = MappedDevices::new(root.path()).find(&name("vg-lv")).unwrap().unwrap();
         assert_eq!((mapping.kind, mapping.uuid), (None, None));
     }
 
     #[test]
     fn absent_is_none() {
         let root = fixture();
-        assert_eq!(Sysfs::new(root.path()).find(&name("data2")).unwrap(), None);
+        assert_eq!(MappedDevices::new(root.path()).find(&name("data2")).unwrap(), None);
     }
 
     #[test]
     fn holders_are_named() {
         let root = fixture();
-        let sysfs = Sysfs::new(root.path());
-        assert_eq!(sysfs.holders(&name("data1")), ["mount /mnt/data1", "device vg-lv"]);
-        assert_eq!(sysfs.holders(&name("vg-lv")), ["swap"]);
+        let devices = MappedDevices::new(root.path());
+        assert_eq!(devices.holders(&name("data1")), ["mount /mnt/data1", "device vg-lv"]);
+        assert_eq!(devices.holders(&name("vg-lv")), ["swap"]);
     }
 
     #[test]
@@ -264,12 +249,7 @@ mod tests {
         fs::write(root.path().join("proc/42/comm"), "dd\n").unwrap();
         std::os::unix::fs::symlink("/dev/dm-1", process.join("3")).unwrap();
         fs::write(root.path().join("proc/swaps"), "").unwrap();
-        assert_eq!(Sysfs::new(root.path()).holders(&name("vg-lv")), ["process dd (42)"]);
-    }
-
-    #[test]
-    fn available_memory_is_in_kib() {
-        assert_eq!(Sysfs::new(fixture().path()).available_kib(), Some(1024));
+        assert_eq!(MappedDevices::new(root.path()).holders(&name("vg-lv")), ["process dd (42)"]);
     }
 
     #[test]
@@ -278,9 +258,9 @@ mod tests {
         let (one, link) = (root.path().join("one"), root.path().join("link"));
         fs::write(&one, "").unwrap();
         fs::hard_link(&one, &link).unwrap();
-        let sysfs = Sysfs::new(root.path());
-        assert!(sysfs.same_device(&one, &link));
-        assert!(!sysfs.same_device(&one, root.path()));
-        assert!(!sysfs.same_device(&one, &root.path().join("absent")));
+        let devices = MappedDevices::new(root.path());
+        assert!(devices.same_device(&one, &link));
+        assert!(!devices.same_device(&one, root.path()));
+        assert!(!devices.same_device(&one, &root.path().join("absent")));
     }
 }

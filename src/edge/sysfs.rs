@@ -33,11 +33,9 @@ impl Sysfs {
     /// seconds and fills the log), hidden NVMe paths, and the plaintext of dm-crypt mappings:
     /// neither a key disk nor a volume to open is found inside what is already unlocked.
     pub fn nodes(&self) -> Vec<Node> {
-        let Ok(entries) = fs::read_dir(self.0.join("class/block")) else {
-            return Vec::new();
-        };
-        let mut nodes: Vec<Node> = entries
-            .filter_map(|entry| self.node(entry.ok()?.file_name().to_str()?))
+        let mut nodes: Vec<Node> = names(&self.0.join("class/block"))
+            .iter()
+            .filter_map(|name| self.node(name))
             .filter(|node| !node.is_left_out())
             .collect();
         nodes.sort();
@@ -101,6 +99,12 @@ pub fn attribute(directory: &Path, name: &str) -> Option<String> {
     fs::read_to_string(directory.join(name)).ok().map(|text| text.trim().to_owned())
 }
 
+/// The names in a directory; none when it is not there.
+pub fn names(directory: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,21 +115,21 @@ mod tests {
         Sysfs::at(&root.join(tree))
     }
 
-    fn names(tree: &str) -> Vec<String> {
+    fn listed(tree: &str) -> Vec<String> {
         recorded(tree).nodes().into_iter().map(|node| node.name).collect()
     }
 
     #[test]
     fn floppies_memory_and_empty_loops_are_left_out() {
         assert_eq!(
-            names("gen1"),
+            listed("gen1"),
             ["sda", "sda1", "sda14", "sdb", "sdb1", "sdc", "sdc1", "sdd", "sde", "sdf", "sdf1"]
         );
     }
 
     #[test]
     fn unlocked_volumes_are_left_out_and_lvm_is_not() {
-        let names = names("gen2");
+        let names = listed("gen2");
         assert!(names.contains(&"dm-1".to_owned()));
         assert!(!names.contains(&"dm-0".to_owned()));
         assert!(!names.contains(&"sr0".to_owned()));
@@ -134,7 +138,7 @@ mod tests {
 
     #[test]
     fn hidden_paths_are_left_out() {
-        assert_eq!(names("nvme-multipath"), ["nvme0n1", "nvme0n1p1", "nvme0n2"]);
+        assert_eq!(listed("nvme-multipath"), ["nvme0n1", "nvme0n1p1", "nvme0n2"]);
     }
 
     #[test]
