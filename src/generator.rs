@@ -10,6 +10,7 @@ pub mod class;
 pub mod dropin;
 pub mod kmsg;
 pub mod plan;
+pub mod shipped;
 pub mod text;
 pub mod unit_file;
 pub mod unit_name;

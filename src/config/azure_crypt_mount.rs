@@ -7,17 +7,12 @@
 
 use std::path::PathBuf;
 
+use super::ade::{OS_MAPPER, STATE_DIRECTORY};
 use super::fields;
 use super::line::{Fault, Line, Word};
 use super::option_value::path;
 use crate::error::Kind;
 use crate::volume::{KeySpec, Options, Volume};
-
-/// Where ADE keeps its state.
-pub const STATE_DIRECTORY: &str = "/var/lib/azure_disk_encryption_config";
-
-/// ADE's name for the mapping of the OS disk.
-pub const OS_MAPPER: &str = "osencrypt";
 
 /// Parses a line; `None` for a blank line or a comment.
 pub fn parse(line: &Line<'_>) -> Result<Option<Volume>, Kind> {

@@ -5,8 +5,8 @@
 //! writes is listed in `is_ade`; lines it glued together are taken apart by glue.rs. The same line
 //! is kept inside each volume as `.azure_ade_backup_mount_info/crypttab_line`.
 
-use super::azure_crypt_mount::{OS_MAPPER, STATE_DIRECTORY};
-use super::fields::{self, KEY_DISK_MOUNT};
+use super::ade::{KEY_DISK_MOUNT, KEYSCRIPT, OS_MAPPER, STATE_DIRECTORY};
+use super::fields;
 use super::glue::{self, Parted};
 use super::line::{Fault, Line, Word};
 use super::options;
@@ -15,9 +15,6 @@ use crate::volume::{KeyFileName, KeySpec, Options, Volume};
 
 /// Where ADE's dracut module mounts the key disk inside the initramfs.
 const INITRD_KEY_DISK_MOUNT: &str = "/bek";
-
-/// What ADE's `keyscript=` is called, on Ubuntu 14.04 to 18.04.
-pub(super) const KEYSCRIPT: &str = "/usr/sbin/azure_crypt_key.sh";
 
 /// Parses a line; nothing for a blank line, a comment or somebody else's line, and more than one
 /// volume when lines were glued together.

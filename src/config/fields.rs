@@ -2,15 +2,13 @@
 //!
 //! The types of volume.rs decide what is one; this file says which part is not, and in which words.
 
+use super::ade::KEY_DISK_MOUNT;
 use super::line::{Fault, Value, Word, quoted};
 use super::nearest::nearest;
 use super::option_value::plain_path;
 use super::url::{self, Wanted};
 use crate::azure::id::SecretId;
 use crate::volume::{DeviceSpec, KeyFileName, KeySpec, NameProblem, VolumeName};
-
-/// Where ADE mounts the key disk; a path below it means the key disk, mounted or not.
-pub(super) const KEY_DISK_MOUNT: &str = "/mnt/azure_bek_disk";
 
 /// The first field.
 pub(super) fn name(word: &Word<'_>) -> Result<VolumeName, Fault> {

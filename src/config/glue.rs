@@ -6,8 +6,7 @@
 //! only ADE gives. Anything else stays one piece, with both halves named: the wrong cut would open
 //! the wrong header.
 
-use super::azure_crypt_mount::{OS_MAPPER, STATE_DIRECTORY};
-use super::crypttab::KEYSCRIPT;
+use super::ade::{KEYSCRIPT, OS_MAPPER, STATE_DIRECTORY};
 use super::line::{Fault, Word};
 use super::option_table;
 use super::option_value::is_uuid;

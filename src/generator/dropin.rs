@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::class::{Class, Network};
+use super::shipped::GROUP;
 use super::text::{Text, path_word};
 use super::unit_name;
 use crate::config::Entry;
@@ -45,7 +46,7 @@ impl Draft {
         }
         if !volume.options.nofail {
             self.add("Before", class.target());
-            self.add("Before", super::plan::GROUP);
+            self.add("Before", GROUP);
         }
         if volume.options.netdev {
             self.why("_netdev: as systemd has it, the device may need the network, too.");

@@ -7,16 +7,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::shipped::{GROUP, TEMPLATE, UNITS};
 use super::unit_file::UnitFile;
 use super::{class::Class, dropin, text::Text, unit_name};
 use crate::config::{Entry, Origin};
 use crate::volume::{Limit, Options, Volume};
-
-/// The target that groups all volumes.
-pub const GROUP: &str = "bek-unlock.target";
-
-/// Where the template and the group are installed; only a hint for people, see `Content::Link`.
-const UNITS: &str = "/usr/lib/systemd/system";
 
 /// What is to be written, and what is to be said.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -115,8 +110,6 @@ impl Plan {
         self.notices.push(format!("{file}:{line}: {}: {text}", entry.volume.name));
     }
 }
-
-const TEMPLATE: &str = "bek-unlock@.service";
 
 /// The names of a volume's units.
 struct Names {
