@@ -24,6 +24,7 @@ use trust::{Audience, Trust, TrustedHost};
 use vault::VaultSecret;
 
 pub mod answer;
+pub mod attributes;
 pub mod base64;
 #[cfg(test)]
 pub mod fake;
@@ -32,6 +33,7 @@ pub mod id;
 pub mod imds;
 pub mod json;
 pub mod list;
+pub mod matching;
 pub mod retry;
 pub mod tags;
 pub mod trust;

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use zeroize::Zeroize;
 
 use super::answer::Operation;
+use super::attributes::{Attributes, RawAttributes};
 use super::base64;
 use super::id::{KeyId, SecretId};
-use super::list::{Attributes, RawAttributes};
 use super::tags::{DiskTags, RawTags};
 use super::wrapped::fits;
 use super::{API_VERSION, Azure, Call, untrusted};

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use super::{Candidate, KeySource, SourceName};
 use crate::azure::Azure;
 use crate::azure::id::{Host, KeyId, SecretId};
-use crate::azure::tags::{Machine, matching};
+use crate::azure::matching::{Machine, matching};
 use crate::azure::vault::VaultSecret;
 use crate::deadline::Deadline;
 use crate::error::{Kind, SecretProblem, short};

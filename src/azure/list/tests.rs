@@ -165,13 +165,3 @@ fn a_refused_list_names_its_permission() {
     };
     assert_eq!(denied.permission, "secrets/list");
 }
-
-#[test]
-fn the_time_window_is_only_odd() {
-    let window =
-        |not_before, expires| Attributes { enabled: true, created: None, not_before, expires };
-    assert_eq!(window(None, None).outside_window(100), None);
-    assert_eq!(window(Some(100), Some(101)).outside_window(100), None);
-    assert_eq!(window(None, Some(100)).outside_window(100), Some("expired"));
-    assert_eq!(window(Some(101), None).outside_window(100), Some("not valid yet"));
-}

@@ -90,8 +90,8 @@ mod tests {
     use ::base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
     use super::*;
+    use crate::azure::attributes::Attributes;
     use crate::azure::id::SecretId;
-    use crate::azure::list::Attributes;
     use crate::azure::tags::DiskTags;
 
     const KEK: &str = "https://contoso-kv.vault.azure.net/keys/kek/0123";

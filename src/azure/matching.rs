@@ -1,0 +1,95 @@
+//! Which of a vault's secrets may hold the key of a volume, by the tags on them.
+//!
+//! Several may: they come back best first, and only trying them tells. What carries no usable file
+//! name is no disk's key.
+
+use super::list::ListedSecret;
+use crate::volume::KeyFileName;
+
+/// The machine a secret has to be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine<'a> {
+    /// Whatever the tag says.
+    Any,
+    /// The tag names it, without regard to case.
+    Named(&'a str),
+    /// The tag is empty or missing: ADE leaves it out when the host name is an FQDN.
+    Unnamed,
+}
+
+/// The secrets that may hold the key in one of `files` of `machine`: by the order of `files`, then
+/// the newest first by `attributes.created`; disabled ones last, as they can only be reported.
+pub fn matching<'a>(
+    secrets: &'a [ListedSecret],
+    files: &[KeyFileName],
+    machine: Machine<'_>,
+) -> Vec<&'a ListedSecret> {
+    let mut found: Vec<(usize, &ListedSecret)> = secrets
+        .iter()
+        .filter(|secret| match (machine, &secret.tags.machine) {
+            (Machine::Named(name), Some(tag)) => tag.eq_ignore_ascii_case(name),
+            (Machine::Unnamed, None) | (Machine::Any, _) => true,
+            (Machine::Named(_), None) | (Machine::Unnamed, Some(_)) => false,
+        })
+        .filter_map(|secret| {
+            let file = secret.tags.file.as_ref()?;
+            // The key disk is vfat, whose names have no case.
+            let place =
+                files.iter().position(|name| name.as_str().eq_ignore_ascii_case(file.as_str()))?;
+            Some((place, secret))
+        })
+        .collect();
+    found.sort_by_key(|(place, secret)| {
+        (!secret.attributes.enabled, *place, std::cmp::Reverse(secret.attributes.created))
+    });
+    found.into_iter().map(|(_, secret)| secret).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::azure::attributes::Attributes;
+    use crate::azure::id::SecretId;
+    use crate::azure::tags::DiskTags;
+
+    fn secret(name: &str, file: &str, machine: &str, created: u64) -> ListedSecret {
+        ListedSecret {
+            id: SecretId::parse(&format!("https://kv.vault.azure.net/secrets/{name}")).unwrap(),
+            attributes: Attributes {
+                enabled: !name.starts_with("off"),
+                created: Some(created),
+                not_before: None,
+                expires: None,
+            },
+            content_type: None,
+            tags: DiskTags {
+                file: KeyFileName::parse(file),
+                machine: (!machine.is_empty()).then(|| machine.to_owned()),
+                ..DiskTags::default()
+            },
+        }
+    }
+
+    #[test]
+    fn secrets_match_by_file_and_machine() {
+        let os = "LinuxPassPhraseFileName";
+        let data = "LinuxPassPhraseFileName_1_0";
+        let secrets = [
+            secret("old", data, "vm-1", 10),
+            secret("new", data, "VM-1", 30),
+            secret("off", data, "vm-1", 40),
+            secret("os", os, "vm-1", 99),
+            secret("other", data, "vm-2", 50),
+            secret("nobody", data, "", 60),
+            secret("slot2", "LinuxPassPhraseFileName_1_2", "vm-1", 70),
+        ];
+        let files: Vec<KeyFileName> =
+            [data, os].iter().map(|name| KeyFileName::parse(name).unwrap()).collect();
+        let found = |machine| -> Vec<&str> {
+            matching(&secrets, &files, machine).iter().map(|s| s.id.name().as_str()).collect()
+        };
+        assert_eq!(found(Machine::Named("vm-1")), ["new", "old", "os", "off"]);
+        assert_eq!(found(Machine::Unnamed), ["nobody"]);
+        assert_eq!(found(Machine::Named("vm")), Vec::<&str>::new());
+    }
+}
