@@ -5,6 +5,8 @@
 //! never opens a connection itself (http.rs) and never lets a host without trust near a token
 //! (trust.rs). The methods for secrets and keys are in vault.rs and list.rs.
 
+#![forbid(unsafe_code)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::rc::Rc;

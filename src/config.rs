@@ -5,6 +5,8 @@
 //! does not keep the others from opening; a name on such a line is an error wherever it is asked
 //! for, because the next file's opinion of it is not what its owner meant.
 
+#![forbid(unsafe_code)]
+
 mod ade;
 mod arguments;
 pub mod azure_crypt_mount;

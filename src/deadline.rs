@@ -4,6 +4,8 @@
 //! [`Deadline`], so that `timeout=` in bektab(5) means what it says. Time itself comes through
 //! [`Clock`]: tests count attempts on a virtual one and never sleep.
 
+#![forbid(unsafe_code)]
+
 use std::fmt;
 use std::time::Duration;
 

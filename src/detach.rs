@@ -1,5 +1,7 @@
 //! Closing a volume: the other half of the main job.
 
+#![forbid(unsafe_code)]
+
 use std::time::Duration;
 
 use crate::deadline::Deadline;

@@ -1,5 +1,7 @@
 //! Block devices as the unlock needs them: the interface that edge/block.rs implements.
 
+#![forbid(unsafe_code)]
+
 use std::path::{Path, PathBuf};
 
 use crate::error::Kind;

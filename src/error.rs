@@ -5,6 +5,8 @@
 //! speaking in report.rs. Text that came from a disk or the network enters only through
 //! [`printable`].
 
+#![forbid(unsafe_code)]
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

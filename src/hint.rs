@@ -3,6 +3,8 @@
 //! No wildcard arm: a new [`Kind`] does not compile until somebody has decided what to advise.
 //! Lines are imperative, without a full stop, and can be pasted where they are commands.
 
+#![forbid(unsafe_code)]
+
 use crate::error::{Denied, FileProblem, Kind, SecretProblem, TransportProblem, TrustProblem};
 
 /// What to do next, one to three lines; none only where the cause line says it already.

@@ -3,6 +3,8 @@
 //! A source is asked for keys under a deadline and answers with candidates, best first; unlock.rs
 //! tries them. A source never opens a volume and never speaks; why it failed is a [`Kind`].
 
+#![forbid(unsafe_code)]
+
 pub mod candidates;
 pub mod disk;
 pub mod file;

@@ -3,6 +3,8 @@
 //! Core's view of libcryptsetup, sysfs and proc. edge/{luks,mapping,memory}.rs implement the traits;
 //! tests implement them with values.
 
+#![forbid(unsafe_code)]
+
 use std::path::{Path, PathBuf};
 
 use crate::error::Kind;

@@ -5,6 +5,8 @@
 //! again, because people filter on it (systemd.journal-fields(7), MESSAGE_ID=). Random ones, as
 //! `systemd-id128 new` makes them.
 
+#![forbid(unsafe_code)]
+
 use crate::error::Kind;
 
 /// A volume was opened.

@@ -5,6 +5,8 @@
 //! bytes is [`Secret::expose`], so a search for that word finds every use. Memory is locked for
 //! the whole process (edge/process.rs), not here: core stays free of system calls.
 
+#![forbid(unsafe_code)]
+
 use std::fmt;
 use std::io::{self, Read};
 

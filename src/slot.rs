@@ -4,6 +4,8 @@
 //! slots. This file only reads spellings; which block device sits in a slot is found by
 //! edge/azure_slot.rs. Pure: nothing here looks at a file or a device.
 
+#![forbid(unsafe_code)]
+
 use std::fmt;
 use std::path::Path;
 

@@ -5,6 +5,8 @@
 //! libcryptsetup, clock and key sources come in through traits, so that every refusal is tested
 //! without root. Nothing here prints; the outcome or the [`Error`] says it all.
 
+#![forbid(unsafe_code)]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

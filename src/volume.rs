@@ -5,6 +5,8 @@
 //! here, the second in device.rs, the fourth in options.rs. Pure: nothing here looks at a file or
 //! a device.
 
+#![forbid(unsafe_code)]
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,220 @@
+//! The rules of the house that no compiler and no lint knows, against the sources.
+//!
+//! Which module is core and what core may not name, who may look at a secret's bytes, where unsafe
+//! code is, who speaks. Lines are read as text, without comments: a forbidden word inside a string
+//! is found too, so these tests err on the loud side.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy.toml lets test functions fail loudly, not what they call"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Decides; pure, without unsafe code, never imports the others.
+const CORE: [&str; 14] = [
+    "azure",
+    "config",
+    "deadline",
+    "detach",
+    "device",
+    "error",
+    "hint",
+    "key",
+    "mapping",
+    "message_id",
+    "secret",
+    "slot",
+    "unlock",
+    "volume",
+];
+
+/// Touches the machine, joins, speaks.
+const OUTER: [&str; 4] = ["cli", "edge", "generator", "report"];
+
+/// Who looks at a secret's bytes, and what for. Nothing else does.
+const EXPOSE: [(&str, &str); 12] = [
+    ("azure.rs", "a renewed token that equals the refused one is of no use"),
+    ("azure/answer.rs", "an error's body is JSON"),
+    ("azure/imds.rs", "the token and the VM's name are in the body"),
+    ("azure/list.rs", "a page of a list is JSON; it holds no values"),
+    ("azure/vault.rs", "the secret and the unwrapped key are in the body"),
+    ("edge/http.rs", "the Authorization header and the body of unwrapKey go out"),
+    ("edge/luks.rs", "libcryptsetup is given the passphrase"),
+    ("key/disk.rs", "a key that two key files hold is tried once"),
+    ("key/unwrap.rs", "whether a file holds a wrapped key shows in its shape"),
+    ("key/vault.rs", "the wrapped key goes to unwrapKey"),
+    ("key/vault/form.rs", "a secret's value is decoded once, wrapped or not"),
+    ("secret.rs", "the method itself"),
+];
+
+#[test]
+fn every_module_is_core_or_is_not() {
+    let library = read("lib.rs");
+    let declared: BTreeSet<&str> = library
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    assert_eq!(declared, CORE.into_iter().chain(OUTER).collect());
+}
+
+#[test]
+fn core_names_nothing_outside_core() {
+    for (file, source) in core() {
+        for line in code(&source) {
+            for outer in OUTER {
+                let named = [format!("crate::{outer}"), format!("{outer}::")];
+                let found = named.iter().find(|path| has_path(line, path));
+                assert_eq!(found, None, "src/{file}: {line}");
+            }
+            // The check reads line by line: `use crate::{...}` would hide a name from it.
+            assert!(!line.contains("crate::{"), "src/{file}: {line}");
+        }
+    }
+}
+
+#[test]
+fn core_touches_the_system_in_one_place() {
+    let words = ["std::env", "std::fs", "std::process", "std::thread", "nix"];
+    for (file, source) in core().into_iter().filter(|(file, _)| file != "config/file.rs") {
+        for line in code(without_tests(&source)) {
+            let found = words.iter().find(|path| has_path(line, path));
+            assert_eq!(found, None, "src/{file}: {line}");
+        }
+    }
+}
+
+#[test]
+fn core_forbids_unsafe_code() {
+    for module in CORE {
+        let source = read(&format!("{module}.rs"));
+        // An inner attribute holds for the modules below, too.
+        assert!(source.lines().any(|line| line == "#![forbid(unsafe_code)]"), "src/{module}.rs");
+    }
+}
+
+#[test]
+fn unsafe_code_is_where_c_calls_back_and_nowhere_else() {
+    assert_eq!(users("unsafe", |source| source), set(&["edge/luks.rs"]));
+}
+
+#[test]
+fn nobody_prints() {
+    for name in ["print", "println", "eprint", "eprintln", "dbg"] {
+        for (file, source) in sources() {
+            let macros = format!("{name}!");
+            let found = code(&source).find(|line| has_path(line, &macros));
+            assert_eq!(found, None, "src/{file}");
+        }
+    }
+}
+
+#[test]
+fn secrets_are_exposed_where_it_says_why() {
+    let listed = EXPOSE.iter().map(|(file, _)| (*file).to_owned()).collect();
+    assert_eq!(users("expose", without_tests), listed);
+}
+
+/// The files that have this word in the part of their code that counts.
+fn users(word: &str, part: impl Fn(&str) -> &str) -> BTreeSet<String> {
+    sources()
+        .into_iter()
+        .filter(|(_, source)| code(part(source)).any(|line| has_path(line, word)))
+        .map(|(file, _)| file)
+        .collect()
+}
+
+/// The files of core modules.
+fn core() -> Vec<(String, String)> {
+    let is_core = |file: &str| {
+        let module = file.split('/').next().unwrap_or_default();
+        CORE.contains(&module.strip_suffix(".rs").unwrap_or(module))
+    };
+    sources().into_iter().filter(|(file, _)| is_core(file)).collect()
+}
+
+/// Path below src and text of each file, those that are only compiled for tests left out.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut directories = vec![root.clone()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if entry.file_type().unwrap().is_dir() {
+                directories.push(path);
+            } else {
+                let file = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                found.push((file, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(found.len() > 80, "only {} sources were found", found.len());
+    let test_files = test_files(&found);
+    found.retain(|(file, _)| !test_files.contains(file));
+    found.sort();
+    found
+}
+
+/// The files of modules that are declared below `#[cfg(test)]`.
+fn test_files(sources: &[(String, String)]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (file, source) in sources {
+        let lines: Vec<&str> = source.lines().collect();
+        for pair in lines.windows(2) {
+            let [attribute, declaration] = pair else { continue };
+            let name = declaration.trim_start_matches("pub ").strip_prefix("mod ");
+            let name = name.and_then(|rest| rest.strip_suffix(';'));
+            if let (&"#[cfg(test)]", Some(name)) = (attribute, name) {
+                found.insert(format!("{}/{name}.rs", file.strip_suffix(".rs").unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// A file up to the tests at its end.
+fn without_tests(source: &str) -> &str {
+    source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+}
+
+/// The lines that are no comments.
+fn code(source: &str) -> impl Iterator<Item = &str> {
+    source.lines().map(str::trim_start).filter(|line| !line.starts_with("//"))
+}
+
+/// Whether `path` stands in `line` and is not a part of longer names.
+fn has_path(line: &str, path: &str) -> bool {
+    let in_name = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(path).any(|(start, _)| {
+        let (before, rest) = line.split_at(start);
+        let after = rest.strip_prefix(path).unwrap_or_default();
+        !before.ends_with(in_name) && (path.ends_with(':') || !after.starts_with(in_name))
+    })
+}
+
+fn read(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn set(files: &[&str]) -> BTreeSet<String> {
+    files.iter().map(|file| (*file).to_owned()).collect()
+}
+
+#[test]
+fn the_reading_finds_what_it_looks_for() {
+    assert!(has_path("use crate::edge::luks;", "crate::edge"));
+    assert!(has_path("use super::super::edge::luks;", "edge::"));
+    assert!(!has_path("use crate::knowledge::luks;", "edge::"));
+    assert!(has_path("    .expose()", "expose"));
+    assert!(!has_path("self.exposed()", "expose"));
+    assert!(!has_path("#![forbid(unsafe_code)]", "unsafe"));
+    assert_eq!(code("// unsafe\n    /// unsafe\nlet a = 1;").collect::<Vec<_>>(), ["let a = 1;"]);
+    assert_eq!(without_tests("a\n#[cfg(test)]\nmod tests {\nb"), "a\n");
+    let parent = ("a.rs".to_owned(), "#[cfg(test)]\npub mod fake;\nmod b;\n".to_owned());
+    assert_eq!(test_files(&[parent]), set(&["a/fake.rs"]));
+}
