@@ -5,7 +5,7 @@ guest() {
     title 'What the boot did'
     try journalctl --boot --identifier=bek-unlock --output=short-monotonic --no-hostname
     try lsblk --output NAME,SIZE,TYPE,FSTYPE,MOUNTPOINTS /dev/sd?
-    try findmnt --types ext4 --output TARGET,SOURCE,OPTIONS --submounts /mnt
+    try findmnt --types ext4 --output TARGET,SOURCE,FSTYPE,OPTIONS
     try tail /mnt/data1/hello.txt /mnt/data2/hello.txt /mnt/data3/hello.txt /mnt/data4/hello.txt
     try bek-unlock status
 
@@ -18,6 +18,7 @@ guest() {
     try cat /mnt/data2/hello.txt
 
     title 'Power off'
+    echo
 }
 
 title() { printf '\n== %s\n' "$1"; }
