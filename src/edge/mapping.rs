@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::edge::sysfs::{attribute, names};
-use crate::error::Kind;
+use crate::error::{Kind, printable};
 use crate::mapping::{Mapping, Mappings};
 use crate::volume::VolumeName;
 
@@ -125,7 +125,8 @@ impl Mappings for MappedDevices {
         if holders.is_empty() {
             holders.extend(self.processes(&[device, name.mapped_path()]));
         }
-        holders
+        // Mount points and process names are whatever somebody chose, escape sequences too.
+        holders.iter().map(|holder| printable(holder, 80)).collect()
     }
 }
 
@@ -246,10 +247,13 @@ mod tests {
         let root = fixture();
         let process = root.path().join("proc/42/fd");
         fs::create_dir_all(&process).unwrap();
-        fs::write(root.path().join("proc/42/comm"), "dd\n").unwrap();
+        fs::write(root.path().join("proc/42/comm"), "d\x1b[31m\n").unwrap();
         std::os::unix::fs::symlink("/dev/dm-1", process.join("3")).unwrap();
         fs::write(root.path().join("proc/swaps"), "").unwrap();
-        assert_eq!(MappedDevices::new(root.path()).holders(&name("vg-lv")), ["process dd (42)"]);
+        assert_eq!(
+            MappedDevices::new(root.path()).holders(&name("vg-lv")),
+            ["process d?[31m (42)"]
+        );
     }
 
     #[test]

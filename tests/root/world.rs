@@ -20,6 +20,9 @@ pub const KEY: &str = "c1GpZb3mVn0yXWcT5sK8hRj2QfL7uEoA9dNiBtMxYkUgPzHvDwCqSrFaJ
 /// The vault the emulator serves.
 pub const VAULT: &str = "https://contoso-kv.vault.azure.net";
 
+/// The mappings that cases make; any other is not theirs to judge or to remove.
+const NAMES: [&str; 3] = ["data1", "data2", "making"];
+
 /// One case's world; undone when dropped, in the reverse order.
 pub struct World {
     directory: TempDir,
@@ -64,10 +67,9 @@ pub struct Volume {
 impl World {
     /// A world without any disk; asserts that the case before cleaned up.
     pub fn new() -> Self {
-        let world =
-            Self { directory: TempDir::new().unwrap(), undo: RefCell::default(), emulator: None };
-        world.nothing_is_left();
-        world
+        // Before there is a world to undo: a mapping of this name may be somebody's own.
+        nothing_is_left();
+        Self { directory: TempDir::new().unwrap(), undo: RefCell::default(), emulator: None }
     }
 
     /// The same with the emulator serving `scenario` at Azure's own addresses.
@@ -217,11 +219,9 @@ impl World {
         text
     }
 
-    /// Asserts that no mapping, no key-disk mount and no key-disk directory of ours exists.
+    /// See [`nothing_is_left`].
     pub fn nothing_is_left(&self) {
-        assert_eq!(tool(&["dmsetup", "ls"], b"").trim(), "No devices found");
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        assert!(!mounts.contains("azure_bek_disk") && !mounts.contains("keydisk"), "{mounts}");
+        nothing_is_left();
     }
 
     /// The requests the emulator saw, as `METHOD path status`.
@@ -239,13 +239,27 @@ impl Drop for World {
     fn drop(&mut self) {
         // What a failed case left open would make every later one fail, too.
         if std::thread::panicking() {
-            let _ = Command::new("dmsetup").args(["remove_all", "--force"]).status();
+            let _ = Command::new("umount").arg(self.path("mount")).output();
+            for name in NAMES {
+                let _ = Command::new("dmsetup").args(["remove", "--force", name]).output();
+            }
         }
         for command in self.undo.borrow().iter().rev() {
             let [program, arguments @ ..] = command.as_slice() else { continue };
             let _ = Command::new(program).args(arguments).status();
         }
     }
+}
+
+/// Asserts that no mapping of a case and no mount of a key disk exists.
+#[track_caller]
+fn nothing_is_left() {
+    let listed = tool(&["dmsetup", "ls"], b"");
+    let names: Vec<&str> =
+        listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(!NAMES.iter().any(|name| names.contains(name)), "{listed}");
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains("azure_bek_disk") && !mounts.contains("keydisk"), "{mounts}");
 }
 
 /// What one run of bek-unlock said.
