@@ -75,6 +75,10 @@ install: man
 	    install -D -m 0644 "$$page" \
 	        "$(DESTDIR)$(mandir)/man$${page##*.}/$$(basename "$$page")" || exit 1; \
 	done
+	@# Into the running system, not into a package's tree: systemd is told what is new.
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+	    systemctl daemon-reload && journalctl --update-catalog; \
+	fi
 
 clean:
 	$(CARGO) clean

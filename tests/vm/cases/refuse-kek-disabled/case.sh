@@ -7,5 +7,9 @@ guest() {
     refused data2 77 '403' 'enable'
     refused data3 77 '403' 'enable'
     opened data1 data4
+    # As make install and every package do it.
+    journalctl --update-catalog
+    check 'journalctl -x explains the refusal' matches 'Key Vault refused the key of volume data3' \
+        <(journalctl --catalog --boot --identifier=bek-unlock)
     settled 'data1 data4' 'bek-unlock@data2.service bek-unlock@data3.service'
 }
