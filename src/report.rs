@@ -18,6 +18,7 @@ use crate::unlock::Outcome;
 use crate::volume::{Volume, VolumeName};
 
 pub mod logger;
+pub mod panic;
 
 /// Reports a failure: one block, error, causes, hints; once to the journal with its fields, and
 /// with `json` as an object on stdout.
