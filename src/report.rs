@@ -17,6 +17,7 @@ use crate::message_id;
 use crate::unlock::Outcome;
 use crate::volume::{Volume, VolumeName};
 
+mod journal;
 pub mod logger;
 pub mod panic;
 
