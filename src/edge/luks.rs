@@ -15,6 +15,7 @@ use libcryptsetup_rs::consts::vals::{CryptLogLevel, EncryptionFormat, KeyslotInf
 use libcryptsetup_rs::{CryptDevice, CryptInit, Either, LibcryptErr, set_log_callback};
 use nix::errno::Errno;
 
+use crate::edge::signals::{self, PutOff};
 use crate::error::{Kind, printable};
 use crate::mapping::{Header, Keyslot, Luks, LuksDevice, OpenFailure};
 use crate::secret::Secret;
@@ -52,7 +53,7 @@ impl Luks for Libcryptsetup {
             .map_err(|error| header_failure(metadata, &error))?;
         let header = read_header(&mut crypt, header.is_some())
             .map_err(|error| header_failure(metadata, &error))?;
-        Ok(Box::new(Loaded { crypt, header, metadata: metadata.to_owned() }))
+        Ok(Box::new(Loaded { crypt, header, metadata: metadata.to_owned(), made: None }))
     }
 
     fn close(&mut self, name: &VolumeName) -> Result<(), Kind> {
@@ -78,6 +79,25 @@ struct Loaded {
     crypt: CryptDevice,
     header: Header,
     metadata: PathBuf,
+    /// The mapping this run made; signals wait until it was looked at, too.
+    made: Option<(VolumeName, PutOff)>,
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        let Some((name, put_off)) = self.made.take() else { return };
+        let Some(signal) = put_off.came() else { return };
+        let closed =
+            self.crypt.activate_handle().deactivate(name.as_str(), CryptDeactivate::empty());
+        match closed {
+            Ok(()) => log::warn!("asked to end by {signal}; closed again"),
+            // The check of its content closed it.
+            Err(error) if errno(&error) == Errno::ENODEV => {}
+            Err(error) => log::warn!("asked to end by {signal}; stays open: {}", text(&error)),
+        }
+        drop(put_off);
+        signals::obey(signal);
+    }
 }
 
 impl LuksDevice for Loaded {
@@ -91,44 +111,55 @@ impl LuksDevice for Loaded {
         key: &Secret,
         options: &Options,
     ) -> Result<u32, OpenFailure> {
-        self.crypt
-            .activate_handle()
-            .activate_by_passphrase(
-                Some(name.as_str()),
-                options.key_slot,
-                key.expose(),
-                activation_flags(options),
-            )
-            .map_err(|error| match errno(&error) {
-                // ENOENT without a keyslot asked for: it opened one that is not the volume's.
-                Errno::EPERM => OpenFailure::WrongKey,
-                Errno::ENOENT if options.key_slot.is_none() => OpenFailure::WrongKey,
-                Errno::ENOENT => OpenFailure::Other(Kind::HeaderUnusable {
-                    path: self.metadata.clone(),
-                    reason: "the keyslot asked for is not in use".to_owned(),
-                }),
-                Errno::EEXIST => OpenFailure::Other(Kind::NameInUse {
-                    name: name.clone(),
-                    device: "another device".to_owned(),
-                }),
-                Errno::EBUSY => OpenFailure::Other(Kind::VolumeBusy {
-                    holders: vec!["another mapping or mount of the encrypted device".to_owned()],
-                }),
-                Errno::ENOMEM => OpenFailure::Other(Kind::MemoryShort {
-                    needed_kib: self
-                        .header
-                        .keyslots
-                        .iter()
-                        .map(|s| s.memory_kib)
-                        .max()
-                        .unwrap_or(0),
-                    available_kib: 0,
-                }),
-                Errno::EINVAL | Errno::EIO | Errno::ENOSYS | Errno::ENOTSUP | Errno::ETXTBSY => {
-                    OpenFailure::Other(header_failure(&self.metadata, &error))
-                }
-                _ => OpenFailure::Other(internal("activating the volume", &error)),
-            })
+        let put_off = PutOff::begin();
+        let opened = self.crypt.activate_handle().activate_by_passphrase(
+            Some(name.as_str()),
+            options.key_slot,
+            key.expose(),
+            activation_flags(options),
+        );
+        match (&opened, put_off.came()) {
+            (Ok(_), _) => self.made = Some((name.clone(), put_off)),
+            (Err(_), Some(signal)) => {
+                drop(put_off);
+                signals::obey(signal);
+            }
+            (Err(_), None) => drop(put_off),
+        }
+        opened.map_err(|error| self.open_failure(name, options, &error))
+    }
+}
+
+impl Loaded {
+    fn open_failure(
+        &self,
+        name: &VolumeName,
+        options: &Options,
+        error: &LibcryptErr,
+    ) -> OpenFailure {
+        OpenFailure::Other(match errno(error) {
+            // ENOENT without a keyslot asked for: it opened one that is not the volume's.
+            Errno::EPERM => return OpenFailure::WrongKey,
+            Errno::ENOENT if options.key_slot.is_none() => return OpenFailure::WrongKey,
+            Errno::ENOENT => Kind::HeaderUnusable {
+                path: self.metadata.clone(),
+                reason: "the keyslot asked for is not in use".to_owned(),
+            },
+            Errno::EEXIST => {
+                Kind::NameInUse { name: name.clone(), device: "another device".to_owned() }
+            }
+            Errno::EBUSY => Kind::VolumeBusy {
+                holders: vec!["another mapping or mount of the encrypted device".to_owned()],
+            },
+            Errno::ENOMEM => Kind::MemoryShort {
+                needed_kib: self.header.keyslots.iter().map(|s| s.memory_kib).max().unwrap_or(0),
+                available_kib: 0,
+            },
+            Errno::EINVAL | Errno::EIO | Errno::ENOSYS | Errno::ENOTSUP | Errno::ETXTBSY => {
+                header_failure(&self.metadata, error)
+            }
+            _ => internal("activating the volume", error),
+        })
     }
 }
 
