@@ -17,9 +17,8 @@ use crate::edge::luks::Libcryptsetup;
 use crate::edge::mapping::MappedDevices;
 use crate::edge::process::{self, SystemClock};
 use crate::edge::state::State;
-use crate::error::{Error, Goal, exit};
-use crate::report;
-use crate::report::logger;
+use crate::error::{Error, Goal, Kind, exit};
+use crate::report::{self, logger, panic};
 use crate::volume::VolumeName;
 
 pub mod args;
@@ -33,6 +32,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(15);
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
+    panic::install();
     let command = match Command::parse(std::env::args_os().skip(1)) {
         Ok(command) => command,
         Err(error) => {
@@ -41,7 +41,8 @@ pub fn main() -> ExitCode {
         }
     };
     logger::install(command.verbose);
-    let result = run(&command);
+    let result = panic::caught(|| run(&command))
+        .unwrap_or_else(|place| Err(crashed(&command.action, place)));
     finish(&result, command.json)
 }
 
@@ -82,6 +83,17 @@ fn close(name: &VolumeName, json: bool) -> Result<(), Error> {
     }
     report::closed(name, was_open, json);
     Ok(())
+}
+
+/// The failure that a panic at `place` is.
+fn crashed(action: &Action, place: String) -> Error {
+    let error = |goal| Error::new(goal, Kind::Internal { call: "panic", reason: place });
+    match action {
+        Action::Attach { name, .. } => error(Goal::Unlock).volume(name),
+        Action::Detach { name } => error(Goal::Close).volume(name),
+        Action::Help | Action::Version => error(Goal::Run),
+        Action::Status { .. } => error(Goal::Show),
+    }
 }
 
 /// Reports a failure and gives the process's exit status.

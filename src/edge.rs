@@ -16,6 +16,7 @@ pub mod mount;
 pub mod mountinfo;
 pub mod probe;
 pub mod process;
+pub mod signals;
 pub mod state;
 pub mod sysfs;
 pub mod tags;

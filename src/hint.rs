@@ -25,6 +25,7 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
         ],
         Kind::HeaderUnusable { .. } => &[
             "is it the right device? compare with: blkid, lsblk -f",
+            "does the kernel lack something? see: dmesg, modprobe dm_crypt",
             "never reformat; restore a header backup if it is damaged",
         ],
         Kind::IdentityMissing { text, .. } if text.contains("Multiple") => {
@@ -34,9 +35,10 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
             "assign one: az vm identity assign -n VM -g GROUP",
             "then give it access to the vault",
         ],
-        Kind::Internal { .. } => {
-            &["this is a bug in bek-unlock; please report it with the journal"]
-        }
+        Kind::Internal { .. } => &[
+            "is the disk in order? see: dmesg",
+            "if so, please report a bug in bek-unlock, with the journal",
+        ],
         Kind::KekMissing { .. } => &[
             "was the KEK's version deleted? recover it: az keyvault key recover --help",
             "kek= in /etc/bektab and the secret's tag say which KEK wrapped the key",
@@ -44,6 +46,7 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
         Kind::KeyDiskMissing { .. } => &[
             "deallocate the VM, then start it; a reboot does not help",
             "still missing? the vault must be enabled for disk encryption",
+            "or let Key Vault be asked: vault=URL in /etc/bektab",
         ],
         Kind::KeyDiskUnreadable { .. } => &[
             "is vfat blocked in /etc/modprobe.d? then allow it",
@@ -54,7 +57,7 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
         } if place.starts_with('/') => {
             &["put the key there, or correct the third field of its line in /etc/bektab"]
         }
-        Kind::KeyFileUnusable { problem, file, .. } => match (problem, file) {
+        Kind::KeyFileUnusable { place, problem, file } => match (problem, file) {
             (FileProblem::Empty | FileProblem::Missing, None) => {
                 &["deallocate and start the VM; Azure writes the key files again"]
             }
@@ -63,7 +66,12 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
                 "or name another key in the third field of its line in /etc/bektab",
             ],
             (FileProblem::TooLarge, _) => &["is this the key file? a key has 65,536 bytes at most"],
-            (FileProblem::Unreadable(_), _) => &["make it readable for root, mode 0400"],
+            (FileProblem::Unreadable(_), _) if place.starts_with('/') => {
+                &["make it a regular file that root can read, mode 0400"]
+            }
+            (FileProblem::Unreadable(_), _) => {
+                &["the key disk is damaged: deallocate the VM, then start it"]
+            }
         },
         Kind::KeyMalformed { .. } => &[
             "another key or algorithm may have wrapped it; check the secret's tags",
@@ -78,6 +86,11 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
             "cryptsetup luksConvertKey --pbkdf-memory KIB DEVICE",
         ],
         Kind::MetadataUnreachable(unreachable) => match unreachable.problem {
+            _ if unreachable.tries == 0 => MORE_TIME,
+            TransportProblem::Status(404) => &[
+                "the metadata service may be in an update; try again",
+                "is this an Azure VM? no other cloud has this service",
+            ],
             TransportProblem::Status(_) => &["the metadata service is busy; it will recover"],
             _ => &["no network? see: networkctl, ip route get 169.254.169.254"],
         },
@@ -86,7 +99,9 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
         Kind::NotConfigured { .. } => {
             &["add a line to /etc/bektab; see bektab(5)", "names so far: bek-unlock status"]
         }
-        Kind::NotPermitted { .. } => &["run it as root"],
+        Kind::NotPermitted { .. } => {
+            &["run it as root", "root already? SELinux, AppArmor or a sandbox refused it"]
+        }
         Kind::PromptUnanswered { .. } => &["to type one, see: systemd-tty-ask-password-agent"],
         Kind::SecretMissing { problem, .. } => match problem {
             SecretProblem::Disabled => {
@@ -103,11 +118,16 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
         Kind::Usage(_) => &["see: bek-unlock --help"],
         Kind::VaultDenied(denied) => return denied_hints(denied),
         Kind::VaultUnreachable { unreachable, .. } => match unreachable.problem {
+            _ if unreachable.tries == 0 => MORE_TIME,
+            TransportProblem::TimedOut => &[
+                "does the vault's name resolve? see: resolvectl query HOST",
+                "is port 443 to the vault open (route, network security group)?",
+            ],
             TransportProblem::Resolve(_) => {
                 &["is the vault's name right? with a private link: is its DNS zone linked?"]
             }
             TransportProblem::Status(_) => &["the vault is busy or throttled; try again later"],
-            _ => &["is port 443 to the vault open (route, network security group, proxy)?"],
+            _ => &["is port 443 to the vault open (route, network security group)?"],
         },
         Kind::VaultUntrusted { problem, .. } => match problem {
             TrustProblem::Answer(_) | TrustProblem::Redirect => {
@@ -122,7 +142,10 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
             TrustProblem::HostNotAllowed => {
                 &["in a private cloud name its suffix: vault-suffix=DNS in /etc/bektab"]
             }
-            TrustProblem::NoAuthorities(_) => &["install the package ca-certificates"],
+            TrustProblem::NoAuthorities(_) => &[
+                "install the package ca-certificates",
+                "with ca= in /etc/bektab: is it the right file, in PEM?",
+            ],
         },
         Kind::VolumeBusy { .. } => &["unmount it and stop who uses it, then try again"],
         Kind::VolumeMissing { .. } => &[
@@ -132,6 +155,9 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
     };
     fixed.iter().map(|&line| line.to_owned()).collect()
 }
+
+/// What took the time was another step; its own message is there when it failed.
+const MORE_TIME: &[&str] = &["give it more time with timeout= in /etc/bektab"];
 
 /// A refusal of Key Vault means one of seven things; the inner code tells which.
 fn denied_hints(denied: &Denied) -> Vec<String> {
@@ -169,6 +195,7 @@ fn denied_hints(denied: &Denied) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::azure::id::Host;
+    use crate::error::Unreachable;
 
     fn denied(code: &str, status: u16) -> Kind {
         Kind::VaultDenied(Box::new(Denied {
@@ -199,6 +226,27 @@ mod tests {
             assert!(seen.insert(for_kind(&denied(code, 403))), "{code}");
         }
         assert!(seen.insert(for_kind(&denied("Unauthorized", 401))));
+    }
+
+    #[test]
+    fn advice_is_true_where_it_is_given() {
+        let unusable = |place: &str| {
+            for_kind(&Kind::KeyFileUnusable {
+                place: place.to_owned(),
+                file: None,
+                problem: FileProblem::Unreadable("Input/output error".to_owned()),
+            })
+        };
+        assert!(unusable("/etc/key")[0].contains("mode 0400"));
+        assert!(unusable("key disk /dev/sdc1")[0].contains("deallocate the VM"));
+        let unreachable = |problem, tries| {
+            let elapsed = std::time::Duration::ZERO;
+            for_kind(&Kind::MetadataUnreachable(Unreachable { problem, tries, elapsed }))
+        };
+        assert!(unreachable(TransportProblem::TimedOut, 0)[0].contains("timeout="));
+        assert!(unreachable(TransportProblem::TimedOut, 1)[0].contains("networkctl"));
+        assert!(unreachable(TransportProblem::Status(404), 9)[1].contains("Azure VM?"));
+        assert!(unreachable(TransportProblem::Status(503), 9)[0].contains("busy"));
     }
 
     #[test]

@@ -17,7 +17,9 @@ use crate::message_id;
 use crate::unlock::Outcome;
 use crate::volume::{Volume, VolumeName};
 
+mod journal;
 pub mod logger;
+pub mod panic;
 
 /// Reports a failure: one block, error, causes, hints; once to the journal with its fields, and
 /// with `json` as an object on stdout.

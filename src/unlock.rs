@@ -32,6 +32,9 @@ const RESOURCE_DISK: &str = "resourceencrypt";
 /// How often devices, headers and free memory are looked at while waiting.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// How long another run may take from making a mapping to loading its table: two system calls.
+const TABLE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What the unlock works with.
 pub struct World<'a> {
     /// Block devices.
@@ -108,10 +111,16 @@ pub fn attach(
         loaded => loaded.map_err(fail)?,
     };
     let mut attempt = Attempt { volume, luks: &mut *luks, memory: world.memory, deadline };
-    let (key, passed_over) = ask_all(&mut attempt, sources.of(volume, &device))
-        .map_err(|error| error.volume(&volume.name).device(Some(&device)))?;
+    let asked = ask_all(&mut attempt, sources.of(volume, &device));
+    let (key, passed_over) = match asked {
+        Ok(found) => found,
+        Err(Error { kind: kind @ (Kind::NameInUse { .. } | Kind::VolumeBusy { .. }), .. }) => {
+            return taken_meanwhile(volume, world, kind, deadline).map_err(fail);
+        }
+        Err(error) => return Err(error.volume(&volume.name).device(Some(&device))),
+    };
     let header = luks.header().clone();
-    verify(volume, &header, world).map_err(fail)?;
+    verify(volume, world).map_err(fail)?;
     Ok(Outcome::Opened(Box::new(Opened {
         device: device.clone(),
         header,
@@ -138,7 +147,11 @@ fn already_open(volume: &Volume, world: &mut World<'_>, mapping: Mapping) -> Res
         (None, _) => None,
     };
     match same {
-        Some(device) => Ok(Outcome::AlreadyOpen { device: device.clone() }),
+        Some(device) => {
+            // A run that was killed between opening and looking left it like this.
+            verify(volume, world)?;
+            Ok(Outcome::AlreadyOpen { device: device.clone() })
+        }
         None => Err(Kind::NameInUse {
             name: mapping.name,
             device: mapping
@@ -147,6 +160,21 @@ fn already_open(volume: &Volume, world: &mut World<'_>, mapping: Mapping) -> Res
                 .map_or_else(|| "another device".to_owned(), |path| path.display().to_string()),
         }),
     }
+}
+
+/// What `kind` comes to when another run opened the volume since this one looked: a success.
+fn taken_meanwhile(
+    volume: &Volume,
+    world: &mut World<'_>,
+    kind: Kind,
+    deadline: &Deadline<'_>,
+) -> Result<Outcome, Kind> {
+    // The other run may have made the mapping and not loaded its table yet.
+    let whole = |mapping: &Mapping| !mapping.devices.is_empty();
+    let patience = deadline.within(TABLE_PATIENCE);
+    let found =
+        patience.poll(LOOK_AGAIN, || Ok(world.mappings.find(&volume.name)?.filter(whole)))?;
+    found.map_or(Err(kind), |mapping| already_open(volume, world, mapping))
 }
 
 fn wait_for_device(
@@ -191,8 +219,8 @@ fn is_new_resource_disk(volume: &Volume, device: &Path, world: &mut World<'_>) -
 }
 
 /// With a detached header the right key opens *any* device: what came out must be something known.
-fn verify(volume: &Volume, header: &Header, world: &mut World<'_>) -> Result<(), Kind> {
-    if !header.detached || volume.options.content == Content::Any {
+fn verify(volume: &Volume, world: &mut World<'_>) -> Result<(), Kind> {
+    if volume.options.header.is_none() || volume.options.content == Content::Any {
         return Ok(());
     }
     match world.devices.signature(&volume.name.mapped_path()) {

@@ -7,7 +7,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::azure::id::SecretId;
@@ -132,9 +132,10 @@ impl KeyFileName {
     }
 }
 
+/// For people: a name may come from a disk, and consoles get ASCII only.
 impl fmt::Display for KeyFileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.chars().try_for_each(|c| f.write_char(if c.is_ascii() { c } else { '?' }))
     }
 }
 
@@ -173,5 +174,11 @@ mod tests {
         for bad in ["", ".", "..", "../x", "a/b", "a\\b", "a\n", &"x".repeat(256)] {
             assert_eq!(KeyFileName::parse(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn key_file_names_are_shown_in_ascii() {
+        let name = KeyFileName::parse("LinuxPassPhraseFileName\u{202e}\u{e9}").unwrap();
+        assert_eq!(name.to_string(), "LinuxPassPhraseFileName??");
     }
 }

@@ -19,6 +19,9 @@ const CAP: Duration = Duration::from_secs(16);
 /// Ceiling while there is no connection at all: nobody is burdened by asking, and a boot should
 /// not wait long seconds after its network came up.
 const CAP_OFFLINE: Duration = Duration::from_secs(2);
+/// A Retry-After longer than this ends it, also where `timeout=0` sets no end: throttling asks for
+/// seconds, and a header of years would keep a boot silent.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// Less time than this is no fair try.
 const SHORTEST_TRY: Duration = Duration::from_secs(1);
 
@@ -49,8 +52,9 @@ pub struct Policy<'a> {
 
 /// Calls `attempt` with its time limit until it is done, final, or the deadline is near.
 ///
-/// A Retry-After is never cut short: when it leads past the deadline, it ends here at once. Drawn
-/// waits are cut so that the last try still gets a fair time. `gave_up` makes the error of it.
+/// A Retry-After is never cut short: when it leads past the deadline, or is longer than ten minutes,
+/// it ends here at once. Drawn waits are cut so that the last try still gets a fair time. `gave_up`
+/// makes the error of it.
 pub fn retry<T>(
     policy: &Policy<'_>,
     deadline: &Deadline<'_>,
@@ -153,7 +157,7 @@ impl Waits {
             let floor = after.unwrap_or(policy.floor);
             (floor, self.busy.next(random, Some(floor)))
         };
-        let latest = remaining.checked_sub(SHORTEST_TRY)?;
+        let latest = remaining.checked_sub(SHORTEST_TRY)?.min(LONGEST_WAIT);
         (!latest.is_zero() && floor <= latest).then(|| drawn.min(latest))
     }
 }
@@ -252,6 +256,16 @@ mod tests {
         assert_eq!(at.len(), 1);
         let Err(Kind::MetadataUnreachable(unreachable)) = result else { panic!("{result:?}") };
         assert_eq!((unreachable.tries, unreachable.elapsed), (1, Duration::ZERO));
+    }
+
+    #[test]
+    fn retry_after_of_years_ends_at_once_without_a_deadline_too() {
+        for after in [601 * SECOND, Duration::from_secs(u64::MAX)] {
+            let after = Verdict::Again(TransportProblem::Status(429), Some(after));
+            let (result, at) = run(None, Duration::ZERO, vec![after, Verdict::Done(1)]);
+            assert!(result.is_err());
+            assert_eq!(at.len(), 1);
+        }
     }
 
     #[test]

@@ -15,10 +15,18 @@ use libcryptsetup_rs::consts::vals::{CryptLogLevel, EncryptionFormat, KeyslotInf
 use libcryptsetup_rs::{CryptDevice, CryptInit, Either, LibcryptErr, set_log_callback};
 use nix::errno::Errno;
 
+use crate::edge::signals::{self, PutOff};
 use crate::error::{Kind, printable};
 use crate::mapping::{Header, Keyslot, Luks, LuksDevice, OpenFailure};
 use crate::secret::Secret;
 use crate::volume::{Options, VolumeName};
+
+/// The most a keyslot's KDF may cost: iterations, times KiB of memory for Argon2.
+///
+/// luksFormat aims at two seconds, 10 million iterations of PBKDF2 or 16 GiB written by Argon2 on
+/// the fastest machines of today; what is hundreds of times that was written to keep a machine
+/// busy. libcryptsetup cannot be interrupted, so no deadline would end it.
+const COST_MAX: u64 = 1 << 32;
 
 /// libcryptsetup with its log going to `log`.
 #[derive(Debug)]
@@ -42,6 +50,7 @@ impl Luks for Libcryptsetup {
     fn load(&mut self, device: &Path, header: Option<&Path>) -> Result<Box<dyn LuksDevice>, Kind> {
         // With both paths given at once also a header with a reencryption in progress loads;
         // crypt_set_data_device() refuses that one.
+        LAST_WORDS.take();
         let paths = header.map_or(Either::Left(device), |header| Either::Right((header, device)));
         let metadata = header.unwrap_or(device);
         let mut crypt = CryptInit::init_with_data_device(paths)
@@ -50,9 +59,9 @@ impl Luks for Libcryptsetup {
             .context_handle()
             .load::<()>(None, None)
             .map_err(|error| header_failure(metadata, &error))?;
-        let header = read_header(&mut crypt, header.is_some())
+        let (header, costly) = read_header(&mut crypt, header.is_some())
             .map_err(|error| header_failure(metadata, &error))?;
-        Ok(Box::new(Loaded { crypt, header, metadata: metadata.to_owned() }))
+        Ok(Box::new(Loaded { crypt, header, metadata: metadata.to_owned(), made: None, costly }))
     }
 
     fn close(&mut self, name: &VolumeName) -> Result<(), Kind> {
@@ -78,6 +87,27 @@ struct Loaded {
     crypt: CryptDevice,
     header: Header,
     metadata: PathBuf,
+    /// The mapping this run made; signals wait until it was looked at, too.
+    made: Option<(VolumeName, PutOff)>,
+    /// Keyslots over [`COST_MAX`], and their iterations.
+    costly: Vec<(u32, u32)>,
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        let Some((name, put_off)) = self.made.take() else { return };
+        let Some(signal) = put_off.came() else { return };
+        let closed =
+            self.crypt.activate_handle().deactivate(name.as_str(), CryptDeactivate::empty());
+        match closed {
+            Ok(()) => log::warn!("asked to end by {signal}; closed again"),
+            // The check of its content closed it.
+            Err(error) if errno(&error) == Errno::ENODEV => {}
+            Err(error) => log::warn!("asked to end by {signal}; stays open: {}", text(&error)),
+        }
+        drop(put_off);
+        signals::obey(signal);
+    }
 }
 
 impl LuksDevice for Loaded {
@@ -91,44 +121,63 @@ impl LuksDevice for Loaded {
         key: &Secret,
         options: &Options,
     ) -> Result<u32, OpenFailure> {
-        self.crypt
-            .activate_handle()
-            .activate_by_passphrase(
-                Some(name.as_str()),
-                options.key_slot,
-                key.expose(),
-                activation_flags(options),
-            )
-            .map_err(|error| match errno(&error) {
-                // ENOENT without a keyslot asked for: it opened one that is not the volume's.
-                Errno::EPERM => OpenFailure::WrongKey,
-                Errno::ENOENT if options.key_slot.is_none() => OpenFailure::WrongKey,
-                Errno::ENOENT => OpenFailure::Other(Kind::HeaderUnusable {
-                    path: self.metadata.clone(),
-                    reason: "the keyslot asked for is not in use".to_owned(),
-                }),
-                Errno::EEXIST => OpenFailure::Other(Kind::NameInUse {
-                    name: name.clone(),
-                    device: "another device".to_owned(),
-                }),
-                Errno::EBUSY => OpenFailure::Other(Kind::VolumeBusy {
-                    holders: vec!["another mapping or mount of the encrypted device".to_owned()],
-                }),
-                Errno::ENOMEM => OpenFailure::Other(Kind::MemoryShort {
-                    needed_kib: self
-                        .header
-                        .keyslots
-                        .iter()
-                        .map(|s| s.memory_kib)
-                        .max()
-                        .unwrap_or(0),
-                    available_kib: 0,
-                }),
-                Errno::EINVAL | Errno::EIO | Errno::ENOSYS | Errno::ENOTSUP | Errno::ETXTBSY => {
-                    OpenFailure::Other(header_failure(&self.metadata, &error))
-                }
-                _ => OpenFailure::Other(internal("activating the volume", &error)),
-            })
+        let asked = |slot: u32| options.key_slot.is_none_or(|only| only == slot);
+        if let Some((slot, iterations)) = self.costly.iter().find(|(slot, _)| asked(*slot)) {
+            return Err(OpenFailure::Other(Kind::HeaderUnusable {
+                path: self.metadata.clone(),
+                reason: format!("keyslot {slot} asks for {iterations} iterations"),
+            }));
+        }
+        LAST_WORDS.take();
+        let put_off = PutOff::begin();
+        let opened = self.crypt.activate_handle().activate_by_passphrase(
+            Some(name.as_str()),
+            options.key_slot,
+            key.expose(),
+            activation_flags(options),
+        );
+        match (&opened, put_off.came()) {
+            (Ok(_), _) => self.made = Some((name.clone(), put_off)),
+            (Err(_), Some(signal)) => {
+                drop(put_off);
+                signals::obey(signal);
+            }
+            (Err(_), None) => drop(put_off),
+        }
+        opened.map_err(|error| self.open_failure(name, options, &error))
+    }
+}
+
+impl Loaded {
+    fn open_failure(
+        &self,
+        name: &VolumeName,
+        options: &Options,
+        error: &LibcryptErr,
+    ) -> OpenFailure {
+        OpenFailure::Other(match errno(error) {
+            // ENOENT without a keyslot asked for: it opened one that is not the volume's.
+            Errno::EPERM => return OpenFailure::WrongKey,
+            Errno::ENOENT if options.key_slot.is_none() => return OpenFailure::WrongKey,
+            Errno::ENOENT => Kind::HeaderUnusable {
+                path: self.metadata.clone(),
+                reason: "the keyslot asked for is not in use".to_owned(),
+            },
+            Errno::EEXIST => {
+                Kind::NameInUse { name: name.clone(), device: "another device".to_owned() }
+            }
+            Errno::EBUSY => Kind::VolumeBusy {
+                holders: vec!["another mapping or mount of the encrypted device".to_owned()],
+            },
+            Errno::ENOMEM => Kind::MemoryShort {
+                needed_kib: self.header.keyslots.iter().map(|s| s.memory_kib).max().unwrap_or(0),
+                available_kib: 0,
+            },
+            Errno::EINVAL | Errno::EIO | Errno::ENOSYS | Errno::ENOTSUP | Errno::ETXTBSY => {
+                header_failure(&self.metadata, error)
+            }
+            _ => internal("activating the volume", error),
+        })
     }
 }
 
@@ -145,7 +194,11 @@ fn activation_flags(options: &Options) -> CryptActivate {
     flags
 }
 
-fn read_header(crypt: &mut CryptDevice, detached: bool) -> Result<Header, LibcryptErr> {
+/// The header, and the keyslots over [`COST_MAX`] with their iterations.
+fn read_header(
+    crypt: &mut CryptDevice,
+    detached: bool,
+) -> Result<(Header, Vec<(u32, u32)>), LibcryptErr> {
     let format = crypt.format_handle().get_type()?;
     let version = match format {
         EncryptionFormat::Luks1 => 1,
@@ -153,7 +206,7 @@ fn read_header(crypt: &mut CryptDevice, detached: bool) -> Result<Header, Libcry
         _ => return Err(LibcryptErr::InvalidConversion),
     };
     let uuid = crypt.status_handle().get_uuid()?.to_string();
-    let mut keyslots = Vec::new();
+    let (mut keyslots, mut costly) = (Vec::new(), Vec::new());
     for number in 0..libcryptsetup_rs::CryptKeyslotHandle::max_keyslots(format)? {
         // Unbound keyslots hold a key of something else and never open the volume.
         let usable = matches!(
@@ -162,11 +215,21 @@ fn read_header(crypt: &mut CryptDevice, detached: bool) -> Result<Header, Libcry
         );
         if usable {
             let kdf = crypt.keyslot_handle().get_pbkdf(number);
-            let memory_kib = kdf.map_or(0, |kdf| u64::from(kdf.max_memory_kb));
+            let (memory_kib, iterations) =
+                kdf.map_or((0, 0), |kdf| (u64::from(kdf.max_memory_kb), kdf.iterations));
+            if costs_too_much(iterations, memory_kib) {
+                costly.push((number, iterations));
+            }
             keyslots.push(Keyslot { number, memory_kib });
         }
     }
-    Ok(Header { version, uuid, detached, keyslots })
+    Ok((Header { version, uuid, detached, keyslots }, costly))
+}
+
+fn costs_too_much(iterations: u32, memory_kib: u64) -> bool {
+    // An eighth for PBKDF2: an iteration takes longer than writing a KiB.
+    let unit = if memory_kib == 0 { 8 } else { memory_kib };
+    u64::from(iterations).saturating_mul(unit) > COST_MAX
 }
 
 thread_local! {
@@ -238,5 +301,42 @@ unsafe extern "C" fn forward_log(level: c_int, message: *const c_char, _user: *m
         log::trace!("libcryptsetup: {text}");
     } else {
         log::debug!("libcryptsetup: {text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::image::Image;
+
+    #[test]
+    fn only_costs_nobody_wants_are_too_much() {
+        // The slowest that `--iter-time 60000` gives on a fast machine, and LUKS2's own limits.
+        for (iterations, memory_kib) in [(300_000_000, 0), (4, 4 << 20), (1000, 4 << 20)] {
+            assert!(!costs_too_much(iterations, memory_kib), "{iterations} {memory_kib}");
+        }
+        for (iterations, memory_kib) in [(600_000_000, 0), (u32::MAX, 0), (u32::MAX, 32)] {
+            assert!(costs_too_much(iterations, memory_kib), "{iterations} {memory_kib}");
+        }
+    }
+
+    /// The one unit test that calls libcryptsetup: its binding takes calls of one thread only.
+    #[test]
+    fn a_keyslot_that_would_take_hours_is_not_tried() {
+        let key = Image::noise(1, 1);
+        let cheap = ["--pbkdf-force-iterations", "1000", "--key-file", key.path.to_str().unwrap()];
+        let image = Image::empty(4 * 1024).made_by(
+            "cryptsetup",
+            &[&["luksFormat", "-q", "--type", "luks1"][..], &cheap].concat(),
+        );
+        let mut bytes = image.bytes();
+        // LUKS1 On-Disk Format, version 1.2.3: keyslots begin at 208, with a state and iterations.
+        bytes[212..216].copy_from_slice(&u32::MAX.to_be_bytes());
+        std::fs::write(&image.path, bytes).unwrap();
+        let mut loaded = Libcryptsetup::new().load(&image.path, None).unwrap();
+        let name = VolumeName::parse("never").unwrap();
+        let failure = loaded.open(&name, &Secret::new(b"x".to_vec()), &Options::default());
+        let Err(OpenFailure::Other(kind)) = failure else { panic!("{failure:?}") };
+        assert!(kind.to_string().ends_with("keyslot 0 asks for 4294967295 iterations"), "{kind}");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -57,12 +57,16 @@ impl State {
 
     /// Writes the record of `name`; whole or not at all.
     pub fn write(&self, name: &VolumeName, record: &Record) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(&self.directory)?;
+        fs::create_dir_all(&self.directory)?;
+        // Said outright, because the program's umask (edge/process.rs) hides what it makes, and
+        // status is for everybody.
+        fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o755))?;
         let text = serde_json::to_vec(record)?;
         let file = self.file(name);
         // A volume's name cannot end in ".new" and be another volume's: each unit is one process.
         let new = file.with_extension("json.new");
         fs::write(&new, text)?;
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o644))?;
         fs::rename(new, file)
     }
 
@@ -106,6 +110,27 @@ mod tests {
         assert_eq!(state.read(&name), Some(record));
         state.remove(&name).unwrap();
         assert_eq!(state.read(&name), None);
+    }
+
+    #[test]
+    fn everybody_may_read_records() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("run/bek-unlock");
+        fs::create_dir_all(&directory).unwrap();
+        // As the program's umask leaves it.
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+        let name = VolumeName::parse("data1").unwrap();
+        let record = Record {
+            source: "file".to_owned(),
+            origin: "file /etc/key".to_owned(),
+            keyslot: 0,
+            since: 1,
+            elapsed_ms: 2,
+        };
+        State::new(root.path()).write(&name, &record).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode(&directory), 0o755);
+        assert_eq!(mode(&directory.join("data1.json")), 0o644);
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl fmt::Display for Kind {
                 }
             }
             Self::KeyFileUnusable { place, file, problem } => {
-                let name = file.as_ref().map_or(KeyFileName::OS, KeyFileName::as_str);
+                let name = file.as_ref().map_or(KeyFileName::OS.to_owned(), ToString::to_string);
                 let star = if file.is_none() { "*" } else { "" };
                 match problem {
                     FileProblem::Empty => write!(f, "{place}: {name} has 0 bytes"),
@@ -70,6 +70,10 @@ impl fmt::Display for Kind {
                     (_, 1) => f.write_str(" fits the keyslot"),
                     _ => write!(f, " fits one of the {keyslots} keyslots"),
                 }
+            }
+            // The kernel's word instead of a comparison: how much would have done is not known.
+            Self::MemoryShort { available_kib: 0, .. } => {
+                f.write_str("the keyslot's KDF got not enough memory")
             }
             Self::MemoryShort { needed_kib, available_kib } => write!(
                 f,
@@ -137,7 +141,10 @@ impl fmt::Display for Kind {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::error::{TransportProblem, Unreachable};
 
     #[test]
     fn an_unusable_key_file_is_named_by_its_path_or_its_disk() {
@@ -154,5 +161,18 @@ mod tests {
             unusable("key disk /dev/sdc1", name, FileProblem::TooLarge),
             "key disk /dev/sdc1: own is too large for a key"
         );
+    }
+
+    #[test]
+    fn no_memory_is_not_said_to_be_0_mib() {
+        let text = Kind::MemoryShort { needed_kib: 0, available_kib: 0 }.to_string();
+        assert_eq!(text, "the keyslot's KDF got not enough memory");
+    }
+
+    #[test]
+    fn who_was_not_asked_is_not_said_to_be_silent() {
+        let (problem, elapsed) = (TransportProblem::TimedOut, Duration::ZERO);
+        let text = Unreachable { problem, tries: 0, elapsed }.to_string();
+        assert_eq!(text, "not asked; timeout= was over before");
     }
 }

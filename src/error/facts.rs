@@ -112,6 +112,9 @@ impl fmt::Display for TransportProblem {
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.tries == 0 {
+            return f.write_str("not asked; timeout= was over before");
+        }
         self.problem.fmt(f)?;
         let times = if self.tries == 1 { "try" } else { "tries" };
         write!(f, "; gave up after {} {times} in {}", self.tries, seconds(self.elapsed))

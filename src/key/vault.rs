@@ -251,7 +251,7 @@ impl KeySource for KeyVault {
                 let listing = self.azure.borrow_mut().disk_secrets(vault, deadline)?;
                 Err(Kind::SecretMissing {
                     vault: vault.host().clone(),
-                    what: files.first().map_or("this disk", KeyFileName::as_str).to_owned(),
+                    what: files.first().map_or("this disk".to_owned(), KeyFileName::to_string),
                     problem: SecretProblem::NoneMatches(listing.seen),
                 })
             }

@@ -11,8 +11,9 @@ use std::sync::OnceLock;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::fcntl::OFlag;
-use systemd_journal_logger::{JournalLog, connected_to_journal};
+use systemd_journal_logger::connected_to_journal;
 
+use super::journal::Journal;
 use crate::volume::VolumeName;
 
 /// Columns of a serial console that every terminal has.
@@ -31,7 +32,7 @@ pub fn about(volume: &VolumeName) {
 
 /// Sends every record to the places found at start.
 struct Logger {
-    journal: Option<JournalLog>,
+    journal: Option<Journal>,
     console: Option<File>,
     stderr: Option<Style>,
 }
@@ -49,12 +50,7 @@ enum Style {
 pub fn install(verbose: bool) {
     let by_systemd = started_by_systemd();
     let stderr_is_journal = connected_to_journal();
-    let journal = if by_systemd || stderr_is_journal {
-        // Err where no journald runs, as in an initramfs without systemd.
-        JournalLog::new().ok().map(|log| log.with_syslog_identifier("bek-unlock".to_owned()))
-    } else {
-        None
-    };
+    let journal = if by_systemd || stderr_is_journal { Journal::connect() } else { None };
     let console = if stderr_is_journal { console() } else { None };
     let stderr = match (&journal, stderr_is_journal) {
         (Some(_), true) => None,
@@ -96,14 +92,13 @@ impl Log for Logger {
             (Level::Warn, Some(volume)) => format!("{volume}: {}", record.args()),
             _ => record.args().to_string(),
         };
-        if let Some(journal) = &self.journal {
-            journal.log(record);
-        }
+        let lost = self.journal.as_ref().is_some_and(|journal| !journal.log(record));
         if let Some(mut console) = self.console.as_ref().filter(|_| record.level() <= Level::Warn) {
             let text = render(record.level(), &message, Style::Plain);
             let _ = console.write_all(text.replace('\n', "\r\n").as_bytes());
         }
-        if let Some(style) = self.stderr {
+        // What journald does not take may still be read from its other end of stderr later.
+        if let Some(style) = self.stderr.or(lost.then_some(Style::Plain)) {
             let text = render(record.level(), &message, style);
             // One write for the whole block keeps it together; there is nobody to tell of failure.
             let _ = io::stderr().lock().write_all(text.as_bytes());

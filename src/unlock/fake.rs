@@ -1,6 +1,6 @@
 //! Devices, headers and key sources made of values, and the run of one volume against them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -22,6 +22,10 @@ pub struct Case {
     pub devices: FakeDevices,
     /// What is mapped under its name already.
     pub mapping: Option<Mapping>,
+    /// Looks at the mapping until it is there.
+    pub mapping_after: u32,
+    /// What activation fails with.
+    pub broken: Option<Kind>,
     /// Whether the device holds a header at all.
     pub formatted: bool,
     pub keyslot_memory_kib: u64,
@@ -46,6 +50,8 @@ impl Case {
             volume,
             devices,
             mapping: None,
+            mapping_after: 0,
+            broken: None,
             formatted: true,
             keyslot_memory_kib: 0,
             memory_kib: 0,
@@ -60,10 +66,14 @@ impl Case {
         let keyslots = vec![Keyslot { number: 0, memory_kib: self.keyslot_memory_kib }];
         let header = Header { version: 2, uuid: "u".to_owned(), detached: false, keyslots };
         let formatted = self.formatted;
+        let (right_key, broken) = (b"right", self.broken);
         let mut luks =
-            FakeLuks { formatted, header, right_key: b"right", events: Rc::clone(&events) };
+            FakeLuks { formatted, header, right_key, broken, events: Rc::clone(&events) };
         let mut devices = self.devices;
-        let (mappings, memory) = (FakeMappings(self.mapping), FakeMemory(self.memory_kib));
+        let (mappings, memory) = (
+            FakeMappings { mapping: self.mapping, after: Cell::new(self.mapping_after) },
+            FakeMemory(self.memory_kib),
+        );
         let clock = VirtualClock::default();
         let deadline = Deadline::start(&clock, Some(Duration::from_secs(90)));
         let mut world =
@@ -135,6 +145,7 @@ struct FakeLuks {
     formatted: bool,
     header: Header,
     right_key: &'static [u8],
+    broken: Option<Kind>,
     events: Events,
 }
 
@@ -146,7 +157,8 @@ impl Luks for FakeLuks {
         }
         let header = Header { detached: header.is_some(), ..self.header.clone() };
         let (formatted, right_key) = (self.formatted, self.right_key);
-        Ok(Box::new(FakeLuks { formatted, header, right_key, events: Rc::clone(&self.events) }))
+        let (broken, events) = (self.broken.clone(), Rc::clone(&self.events));
+        Ok(Box::new(FakeLuks { formatted, header, right_key, broken, events }))
     }
 
     fn close(&mut self, name: &VolumeName) -> Result<(), Kind> {
@@ -163,15 +175,27 @@ impl LuksDevice for FakeLuks {
     fn open(&mut self, _: &VolumeName, key: &Secret, _: &Options) -> Result<u32, OpenFailure> {
         let shown = String::from_utf8_lossy(key.expose()).into_owned();
         self.events.borrow_mut().push(format!("try {shown:?}"));
+        if let Some(kind) = &self.broken {
+            return Err(OpenFailure::Other(kind.clone()));
+        }
         if key.expose() == self.right_key { Ok(0) } else { Err(OpenFailure::WrongKey) }
     }
 }
 
-struct FakeMappings(Option<Mapping>);
+struct FakeMappings {
+    mapping: Option<Mapping>,
+    after: Cell<u32>,
+}
 
 impl Mappings for FakeMappings {
     fn find(&self, _: &VolumeName) -> Result<Option<Mapping>, Kind> {
-        Ok(self.0.clone())
+        match self.after.get() {
+            0 => Ok(self.mapping.clone()),
+            left => {
+                self.after.set(left - 1);
+                Ok(None)
+            }
+        }
     }
 
     fn same_device(&self, one: &Path, other: &Path) -> bool {

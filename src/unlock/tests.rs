@@ -65,6 +65,53 @@ fn open_on_another_device_is_a_conflict() {
     assert_eq!(error.kind.to_string(), "/dev/mapper/data1 already maps /dev/sdz");
 }
 
+/// Another run took the name (or the device with it) between the first look and activation.
+fn raced(device: &str, kind: Kind) -> Result<Outcome, Error> {
+    let mut case = Case::new();
+    (case.mapping, case.mapping_after) = (mapping(device), 2);
+    case.broken = Some(kind);
+    case.run().0
+}
+
+#[test]
+fn two_runs_at_once_are_both_a_success() {
+    let device = PathBuf::from("/dev/sdb");
+    let in_use = Kind::NameInUse {
+        name: VolumeName::parse("data1").unwrap(),
+        device: "another device".to_owned(),
+    };
+    let busy = Kind::VolumeBusy { holders: Vec::new() };
+    for kind in [in_use.clone(), busy] {
+        assert_eq!(raced("/dev/sdb", kind), Ok(Outcome::AlreadyOpen { device: device.clone() }));
+    }
+    let error = raced("/dev/sdz", in_use).unwrap_err();
+    assert_eq!(error.kind.to_string(), "/dev/mapper/data1 already maps /dev/sdz");
+}
+
+#[test]
+fn a_device_that_is_busy_otherwise_stays_an_error() {
+    let mut case = Case::new();
+    let busy = Kind::VolumeBusy { holders: Vec::new() };
+    case.broken = Some(busy.clone());
+    let (result, _, elapsed) = case.run();
+    assert_eq!(result.unwrap_err().kind, busy);
+    assert_eq!(elapsed, Duration::from_secs(1));
+}
+
+#[test]
+fn what_a_killed_run_left_open_is_looked_at() {
+    let run = |held: Option<&str>| {
+        let mut case = detached();
+        case.mapping = mapping("/dev/sdb");
+        case.devices.signature = Ok(held.map(str::to_owned));
+        case.run()
+    };
+    let (result, events, _) = run(None);
+    assert_eq!(result.unwrap_err().kind, Kind::ContentUnrecognized);
+    assert_eq!(events, ["close data1"]);
+    assert!(matches!(run(Some("LVM2_member")).0, Ok(Outcome::AlreadyOpen { .. })));
+}
+
 fn detached() -> Case {
     let mut case = Case::new();
     case.volume.options.header = Some(PathBuf::from("/boot/luks/osluksheader"));

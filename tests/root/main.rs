@@ -12,6 +12,7 @@
     reason = "a test fails loudly"
 )]
 
+mod at_once;
 mod azure;
 mod close;
 mod images;
