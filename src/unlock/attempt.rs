@@ -5,7 +5,7 @@
 
 use super::LOOK_AGAIN;
 use crate::deadline::Deadline;
-use crate::error::Kind;
+use crate::error::{Kind, exit};
 use crate::key::{Candidate, KeySource, SourceName};
 use crate::mapping::{LuksDevice, Memory, OpenFailure};
 use crate::volume::Volume;
@@ -46,8 +46,9 @@ impl Attempt<'_, '_> {
             let keys = match source.keys(patience) {
                 Ok(keys) if keys.is_empty() => break,
                 Ok(keys) => keys,
-                // What was tried before says more than that there is nothing further.
-                Err(_) if !tried.is_empty() => break,
+                // What was tried before says more than that there is nothing further; but a key that
+                // was there and could not be had, refused or not unwrapped, is the one to mend.
+                Err(kind) if !tried.is_empty() && kind.exit_status() == exit::MISSING => break,
                 Err(kind) => return Err(Refusal::TryNext(kind)),
             };
             if let Some(fit) = self.try_all(&keys, source.name())? {
@@ -164,6 +165,20 @@ mod tests {
         let Kind::KeyRejected { place, tried, keyslots } = kind else { panic!("{kind:?}") };
         assert_eq!((place.as_str(), tried, keyslots), ("key disk /dev/sdc1", 2, 1));
         assert_eq!(events.iter().filter(|event| event.starts_with("ask")).count(), 3);
+    }
+
+    #[test]
+    fn a_key_that_could_not_be_had_says_more_than_others_that_do_not_fit() {
+        let run = |further: Kind| {
+            let mut case = Case::new();
+            case.disk = vec![Ok(vec![key("of another disk")]), Err(further)];
+            case.run().0.unwrap_err().kind
+        };
+        let what = "LinuxPassPhraseFileName_1_1".to_owned();
+        let malformed = Kind::KeyMalformed { what, reason: "another KEK wrapped it".to_owned() };
+        assert_eq!(run(malformed.clone()), malformed);
+        let missing = Kind::KeyDiskMissing { waited: Duration::ZERO };
+        assert_eq!(run(missing).name(), "key-rejected");
     }
 
     #[test]
