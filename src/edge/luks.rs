@@ -4,29 +4,23 @@
 //! second thread calls it, so everything here stays on the main thread; one process opens one
 //! volume. Errors come as errno and are mapped here, once, to the operator's words.
 
-use std::cell::RefCell;
-use std::ffi::CStr;
-use std::io;
-use std::os::raw::{c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 
 use libcryptsetup_rs::consts::flags::{CryptActivate, CryptDeactivate};
-use libcryptsetup_rs::consts::vals::{CryptLogLevel, EncryptionFormat, KeyslotInfo};
+use libcryptsetup_rs::consts::vals::{EncryptionFormat, KeyslotInfo};
 use libcryptsetup_rs::{CryptDevice, CryptInit, Either, LibcryptErr, set_log_callback};
 use nix::errno::Errno;
 
 use crate::edge::signals::{self, PutOff};
-use crate::error::{Kind, printable};
+use crate::error::Kind;
 use crate::mapping::{Header, Keyslot, Luks, LuksDevice, OpenFailure};
 use crate::secret::Secret;
 use crate::volume::{Options, VolumeName};
 
-/// The most a keyslot's KDF may cost: iterations, times KiB of memory for Argon2.
-///
-/// luksFormat aims at two seconds, 10 million iterations of PBKDF2 or 16 GiB written by Argon2 on
-/// the fastest machines of today; what is hundreds of times that was written to keep a machine
-/// busy. libcryptsetup cannot be interrupted, so no deadline would end it.
-const COST_MAX: u64 = 1 << 32;
+use words::{errno, forward_log, header_failure, internal, text};
+
+mod cost;
+mod words;
 
 /// libcryptsetup with its log going to `log`.
 #[derive(Debug)]
@@ -50,7 +44,7 @@ impl Luks for Libcryptsetup {
     fn load(&mut self, device: &Path, header: Option<&Path>) -> Result<Box<dyn LuksDevice>, Kind> {
         // With both paths given at once also a header with a reencryption in progress loads;
         // crypt_set_data_device() refuses that one.
-        LAST_WORDS.take();
+        words::forget();
         let paths = header.map_or(Either::Left(device), |header| Either::Right((header, device)));
         let metadata = header.unwrap_or(device);
         let mut crypt = CryptInit::init_with_data_device(paths)
@@ -89,7 +83,7 @@ struct Loaded {
     metadata: PathBuf,
     /// The mapping this run made; signals wait until it was looked at, too.
     made: Option<(VolumeName, PutOff)>,
-    /// Keyslots over [`COST_MAX`], and their iterations.
+    /// Keyslots over what cost.rs allows, and their iterations.
     costly: Vec<(u32, u32)>,
 }
 
@@ -128,7 +122,7 @@ impl LuksDevice for Loaded {
                 reason: format!("keyslot {slot} asks for {iterations} iterations"),
             }));
         }
-        LAST_WORDS.take();
+        words::forget();
         let put_off = PutOff::begin();
         let opened = self.crypt.activate_handle().activate_by_passphrase(
             Some(name.as_str()),
@@ -194,7 +188,7 @@ fn activation_flags(options: &Options) -> CryptActivate {
     flags
 }
 
-/// The header, and the keyslots over [`COST_MAX`] with their iterations.
+/// The header, and the keyslots over what cost.rs allows with their iterations.
 fn read_header(
     crypt: &mut CryptDevice,
     detached: bool,
@@ -217,7 +211,7 @@ fn read_header(
             let kdf = crypt.keyslot_handle().get_pbkdf(number);
             let (memory_kib, iterations) =
                 kdf.map_or((0, 0), |kdf| (u64::from(kdf.max_memory_kb), kdf.iterations));
-            if costs_too_much(iterations, memory_kib) {
+            if cost::too_much(iterations, memory_kib) {
                 costly.push((number, iterations));
             }
             keyslots.push(Keyslot { number, memory_kib });
@@ -226,117 +220,5 @@ fn read_header(
     Ok((Header { version, uuid, detached, keyslots }, costly))
 }
 
-fn costs_too_much(iterations: u32, memory_kib: u64) -> bool {
-    // An eighth for PBKDF2: an iteration takes longer than writing a KiB.
-    let unit = if memory_kib == 0 { 8 } else { memory_kib };
-    u64::from(iterations).saturating_mul(unit) > COST_MAX
-}
-
-thread_local! {
-    /// libcryptsetup's last error message; all its calls are made on one thread.
-    static LAST_WORDS: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// What a failed load means; the errno values were measured with libcryptsetup 2.6.1.
-fn header_failure(path: &Path, error: &LibcryptErr) -> Kind {
-    let said = LAST_WORDS.take();
-    let reason = match errno(error) {
-        // EINVAL has a dozen reasons, which libcryptsetup tells in words only.
-        Errno::EINVAL if !said.is_empty() => said,
-        Errno::EINVAL => "it is not LUKS, or damaged".to_owned(),
-        Errno::ENOTBLK | Errno::ENODEV | Errno::ENOENT => "no such device or file".to_owned(),
-        Errno::ENOTSUP | Errno::ENOSYS => {
-            "the kernel or libcryptsetup lacks what it needs (cipher, device-mapper)".to_owned()
-        }
-        Errno::ETXTBSY => "it has features this libcryptsetup does not know".to_owned(),
-        _ => text(error),
-    };
-    Kind::HeaderUnusable { path: path.to_owned(), reason }
-}
-
-fn internal(call: &'static str, error: &LibcryptErr) -> Kind {
-    Kind::Internal { call, reason: text(error) }
-}
-
-/// The errno inside, or `UnknownErrno` for the binding's own conversion errors.
-fn errno(error: &LibcryptErr) -> Errno {
-    match error {
-        LibcryptErr::IOError(io) => io.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw),
-        _ => Errno::UnknownErrno,
-    }
-}
-
-fn text(error: &LibcryptErr) -> String {
-    match error {
-        LibcryptErr::IOError(io) => plain(io),
-        other => printable(&other.to_string(), 120),
-    }
-}
-
-/// An I/O error in the system's words without Rust's "(os error 2)".
-fn plain(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(
-        || printable(&error.to_string(), 120),
-        |raw| Errno::from_raw(raw).desc().to_owned(),
-    )
-}
-
-/// Hands libcryptsetup's messages to `log`, its errors at debug level: the caller reports.
-///
-/// The binding's own callback macro panics on text that is not UTF-8, across a C frame.
-#[expect(unsafe_code, reason = "a C callback gets a C string")]
-unsafe extern "C" fn forward_log(level: c_int, message: *const c_char, _user: *mut c_void) {
-    if message.is_null() {
-        return;
-    }
-    // SAFETY: libcryptsetup passes a NUL-terminated string that lives until this returns
-    // (crypt_set_log_callback in libcryptsetup.h).
-    let text = unsafe { CStr::from_ptr(message) };
-    let text = printable(&text.to_string_lossy(), 500);
-    if level == CryptLogLevel::Error as c_int {
-        LAST_WORDS.set(text.trim_end_matches('.').to_owned());
-    }
-    let debug_only = level < CryptLogLevel::Normal as c_int;
-    if debug_only {
-        log::trace!("libcryptsetup: {text}");
-    } else {
-        log::debug!("libcryptsetup: {text}");
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::edge::image::Image;
-
-    #[test]
-    fn only_costs_nobody_wants_are_too_much() {
-        // The slowest that `--iter-time 60000` gives on a fast machine, and LUKS2's own limits.
-        for (iterations, memory_kib) in [(300_000_000, 0), (4, 4 << 20), (1000, 4 << 20)] {
-            assert!(!costs_too_much(iterations, memory_kib), "{iterations} {memory_kib}");
-        }
-        for (iterations, memory_kib) in [(600_000_000, 0), (u32::MAX, 0), (u32::MAX, 32)] {
-            assert!(costs_too_much(iterations, memory_kib), "{iterations} {memory_kib}");
-        }
-    }
-
-    /// The one unit test that calls libcryptsetup: its binding takes calls of one thread only.
-    #[test]
-    fn a_keyslot_that_would_take_hours_is_not_tried() {
-        let key = Image::noise(1, 1);
-        let cheap = ["--pbkdf-force-iterations", "1000", "--key-file", key.path.to_str().unwrap()];
-        let image = Image::empty(4 * 1024).made_by(
-            "cryptsetup",
-            &[&["luksFormat", "-q", "--type", "luks1"][..], &cheap].concat(),
-        );
-        let mut bytes = image.bytes();
-        // LUKS1 On-Disk Format, version 1.2.3: keyslots begin at 208, with a state and iterations.
-        bytes[212..216].copy_from_slice(&u32::MAX.to_be_bytes());
-        std::fs::write(&image.path, bytes).unwrap();
-        let mut loaded = Libcryptsetup::new().load(&image.path, None).unwrap();
-        let name = VolumeName::parse("never").unwrap();
-        let failure = loaded.open(&name, &Secret::new(b"x".to_vec()), &Options::default());
-        let Err(OpenFailure::Other(kind)) = failure else { panic!("{failure:?}") };
-        assert!(kind.to_string().ends_with("keyslot 0 asks for 4294967295 iterations"), "{kind}");
-    }
-}
+mod tests;

@@ -16,6 +16,10 @@ use crate::key::{KeySource, SourceName};
 /// VM whose key is in Key Vault must not lose its whole `timeout=` to a disk that never comes.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a source that needs the network is tried while another one is left, as the default of
+/// `timeout=`: with `timeout=0` half of the time would never be over.
+const NETWORK_PATIENCE: Duration = Duration::from_secs(90);
+
 /// Asks `sources` until a key opens the device; with it, what the other sources said.
 ///
 /// The error names neither volume nor device.
@@ -59,8 +63,10 @@ fn patience<'d>(source: SourceName, others_left: bool, deadline: &Deadline<'d>) 
         SourceName::KeyDisk if others_left => {
             deadline.within(LOCAL_PATIENCE.min(deadline.remaining() / 2))
         }
-        // Whoever is to type needs time for it.
-        SourceName::KeyVault if others_left => deadline.within(deadline.remaining() / 2),
+        // Whoever is to type needs time for it. A file asks Key Vault, too, when it is wrapped.
+        SourceName::File | SourceName::KeyVault if others_left => {
+            deadline.within(NETWORK_PATIENCE.min(deadline.remaining() / 2))
+        }
         _ => *deadline,
     }
 }
@@ -119,6 +125,19 @@ mod tests {
         opened(result);
         // 84 of 90 s went by until the device was there.
         assert_eq!(events[..2], ["ask key-disk for 3 s", "ask key-vault for 6 s"]);
+    }
+
+    #[test]
+    fn without_a_deadline_the_last_source_is_reached_all_the_same() {
+        let clock = crate::deadline::VirtualClock::default();
+        let endless = Deadline::start(&clock, None);
+        for source in [SourceName::File, SourceName::KeyVault] {
+            assert_eq!(patience(source, true, &endless).remaining(), NETWORK_PATIENCE);
+            assert_eq!(patience(source, false, &endless).remaining(), Duration::MAX);
+        }
+        let short = Deadline::start(&clock, Some(Duration::from_secs(40)));
+        let left = patience(SourceName::File, true, &short).remaining();
+        assert_eq!(left, Duration::from_secs(20));
     }
 
     #[test]
