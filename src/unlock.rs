@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::device::Devices;
-use crate::error::{Error, Goal, Kind};
+use crate::error::{Error, Goal, Kind, printable};
 use crate::key::{KeySource, SourceName};
 use crate::mapping::{Header, Luks, LuksDevice, Mapping, Mappings, Memory};
 use crate::volume::{Content, DeviceSpec, Volume};
@@ -204,6 +204,14 @@ fn load_header(
         }
     }
     let luks = world.luks.load(device, header)?;
+    // Between finding and loading, the name in /dev may have become another disk's.
+    if let (DeviceSpec::Uuid(wanted), None) = (&volume.device, header) {
+        let found = &luks.header().uuid;
+        if !found.eq_ignore_ascii_case(wanted) {
+            let reason = format!("its UUID is {}", printable(found, 40));
+            return Err(Kind::HeaderUnusable { path: device.to_owned(), reason });
+        }
+    }
     if luks.header().keyslots.is_empty() {
         let path = header.unwrap_or(device).to_owned();
         return Err(Kind::HeaderUnusable { path, reason: "no keyslot is in use".to_owned() });

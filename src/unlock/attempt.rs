@@ -3,12 +3,18 @@
 //! Every key a source has is tried before the next source is asked, each as it is before any is
 //! changed. Who is asked when is rounds.rs's.
 
+use std::time::Duration;
+
 use super::LOOK_AGAIN;
 use crate::deadline::Deadline;
 use crate::error::{Kind, exit};
 use crate::key::{Candidate, KeySource, SourceName};
 use crate::mapping::{LuksDevice, Memory, OpenFailure};
 use crate::volume::Volume;
+
+/// How long free memory is waited for at the most: every volume of a large VM one after the other.
+/// Without this, `timeout=0` would wait for ever for what a small VM never has.
+const MEMORY_PATIENCE: Duration = Duration::from_secs(600);
 
 /// A key that opened the volume.
 pub(super) struct Fit {
@@ -103,7 +109,8 @@ impl Attempt<'_, '_> {
             .max()
             .unwrap_or(0);
         let mut available = 0;
-        let fits: Result<_, Refusal> = self.deadline.poll(LOOK_AGAIN, || {
+        let patience = self.deadline.within(MEMORY_PATIENCE);
+        let fits: Result<_, Refusal> = patience.poll(LOOK_AGAIN, || {
             available = self.memory.available_kib().unwrap_or(u64::MAX);
             Ok((needed <= available).then_some(()))
         });
@@ -133,8 +140,6 @@ fn common_place(origins: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::unlock::fake::{Case, key, opened};
 
@@ -179,6 +184,15 @@ mod tests {
         assert_eq!(run(malformed.clone()), malformed);
         let missing = Kind::KeyDiskMissing { waited: Duration::ZERO };
         assert_eq!(run(missing).name(), "key-rejected");
+    }
+
+    #[test]
+    fn memory_that_never_comes_is_given_up_without_a_deadline_too() {
+        let mut case = Case::new();
+        (case.keyslot_memory_kib, case.memory_kib, case.timeout) = (1_048_576, 524_288, None);
+        let (result, _, elapsed) = case.run();
+        assert_eq!(result.unwrap_err().kind.name(), "memory-short");
+        assert_eq!(elapsed, MEMORY_PATIENCE);
     }
 
     #[test]

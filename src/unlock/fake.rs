@@ -28,6 +28,8 @@ pub struct Case {
     pub broken: Option<Kind>,
     /// Whether the device holds a header at all.
     pub formatted: bool,
+    /// `timeout=`.
+    pub timeout: Option<Duration>,
     pub keyslot_memory_kib: u64,
     pub memory_kib: u64,
     /// The key disk's answers, in order.
@@ -53,6 +55,7 @@ impl Case {
             mapping_after: 0,
             broken: None,
             formatted: true,
+            timeout: Some(Duration::from_secs(90)),
             keyslot_memory_kib: 0,
             memory_kib: 0,
             disk: vec![Ok(vec![key("right")])],
@@ -75,7 +78,7 @@ impl Case {
             FakeMemory(self.memory_kib),
         );
         let clock = VirtualClock::default();
-        let deadline = Deadline::start(&clock, Some(Duration::from_secs(90)));
+        let deadline = Deadline::start(&clock, self.timeout);
         let mut world =
             World { devices: &mut devices, luks: &mut luks, mappings: &mappings, memory: &memory };
         let mut sources = Scripts { disk: self.disk, vault: self.vault, events: &events };

@@ -28,6 +28,20 @@ fn a_device_that_never_comes_ends_at_the_deadline() {
     assert_eq!((events.len(), elapsed), (0, Duration::from_secs(90)));
 }
 
+#[test]
+fn a_device_whose_header_has_another_uuid_is_not_opened() {
+    let run = |wanted: &str| {
+        let mut case = Case::new();
+        case.volume.device = DeviceSpec::Uuid(wanted.to_owned());
+        case.run()
+    };
+    let (result, events, _) = run("5f1e");
+    let text = result.unwrap_err().kind.to_string();
+    assert!(text.ends_with(": its UUID is u"), "{text}");
+    assert!(events.is_empty());
+    opened(run("U").0);
+}
+
 fn mapping(device: &str) -> Option<Mapping> {
     Some(Mapping {
         name: VolumeName::parse("data1").unwrap(),
