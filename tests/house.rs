@@ -101,6 +101,16 @@ fn unsafe_code_is_where_c_and_signals_call_back_and_nowhere_else() {
     assert_eq!(users("unsafe", |source| source), set(&["edge/luks/words.rs", "edge/signals.rs"]));
 }
 
+/// Let chains came with Rust 1.88, and nothing else here asks for more than `rust-version`.
+#[test]
+fn the_rust_that_is_promised_is_enough() {
+    let promised = include_str!("../Cargo.toml").contains("rust-version = \"1.87\"");
+    for (file, source) in sources().into_iter().filter(|_| promised) {
+        let found = code(&source).find(|line| line.contains("&& let "));
+        assert_eq!(found, None, "src/{file}");
+    }
+}
+
 #[test]
 fn nobody_prints() {
     for name in ["print", "println", "eprint", "eprintln", "dbg"] {

@@ -141,9 +141,10 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        if self.is_mounted
-            && let Err(error) = unmount(&self.path)
-        {
+        if !self.is_mounted {
+            return;
+        }
+        if let Err(error) = unmount(&self.path) {
             log::error!("{} stays mounted: {error}", self.path.display());
         }
     }
