@@ -1,6 +1,10 @@
 //! The key disk: found, mounted, read, unmounted; and read without vfat.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use bek_unlock::edge::mount::mounted;
 
 use crate::world::{KEY, Luks, World, tool};
 
@@ -124,5 +128,26 @@ fn no_key_disk_ends_in_time_and_says_what_to_do() {
         4,
         &["no key disk (vfat, label \"BEK VOLUME\")", "deallocate the VM, then start it"],
     );
+    world.nothing_is_left();
+}
+
+#[test]
+#[ignore = "needs root: make check-root"]
+fn it_is_mounted_where_nobody_else_sees_it_and_for_reading_only() {
+    let world = World::new();
+    let disk = world.key_disk(&[(NAME, KEY.as_bytes())]);
+    let line = mounted(Path::new(&disk), |path, _| {
+        let others = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!others.contains("azure_bek_disk"), "{others}");
+        assert_eq!(fs::metadata(path.join(NAME)).unwrap().mode() & 0o777, 0o700);
+        let table = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+        table.lines().find(|line| line.contains(" /mnt/azure_bek_disk ")).map(str::to_owned)
+    });
+    let line = line.unwrap().unwrap();
+    for option in ["ro", "nosuid", "nodev", "noexec"] {
+        let options = line.split(' ').nth(5).unwrap();
+        assert!(options.split(',').any(|word| word == option), "{option}: {line}");
+    }
+    assert!(line.contains("fmask=0077,dmask=0077"), "{line}");
     world.nothing_is_left();
 }

@@ -143,3 +143,24 @@ fn the_report_is_json_on_demand_and_status_remembers() {
     world.run(&["status", "data1"]).refuses(1, &["no line for data1"]);
     world.nothing_is_left();
 }
+
+#[test]
+#[ignore = "needs root: make check-root"]
+fn opening_writes_nothing_to_the_disk_or_its_header() {
+    for (name, detached) in [("attached", false), ("detached", true)] {
+        let world = World::new();
+        let volume = world.luks(name, &Luks { detached, ..Luks::default() });
+        let key = world.file("key", KEY.as_bytes());
+        tool(&["blockdev", "--flushbufs", &volume.device], b"");
+        let bytes = || {
+            let header = std::fs::read(&volume.header).unwrap_or_default();
+            (std::fs::read(world.path(&format!("{name}.img"))).unwrap(), header)
+        };
+        let before = bytes();
+        world.attach(&volume, &key, "").says("data1 unlocked");
+        world.run(&["detach", "data1"]).says("data1 closed");
+        tool(&["blockdev", "--flushbufs", &volume.device], b"");
+        assert!(bytes() == before, "{name}");
+        world.nothing_is_left();
+    }
+}
