@@ -11,7 +11,7 @@ prepare() {
 guest() {
     local volume
     for volume in data1 data2 data3 data4; do
-        refused "$volume" 2 'fits' 'was the secret rotated, or the disk moved'
+        refused "$volume" 2 'fits? ' 'was the secret rotated, or the disk moved'
     done
     settled '' 'bek-unlock@data1.service bek-unlock@data2.service bek-unlock@data3.service bek-unlock@data4.service'
 }
