@@ -20,7 +20,6 @@ use crate::volume::{Volume, VolumeName};
 pub fn run(name: &VolumeName, fields: &[String], json: bool) -> Result<(), Error> {
     let fail = |kind: Kind| Error::new(Goal::Unlock, kind).volume(name);
     process::harden().map_err(fail)?;
-    // Started before anything is read, so that timeout= covers all of it.
     let clock = SystemClock::new();
     let root = Path::new("/");
     let volume = volume(root, name, fields).map_err(fail)?;
