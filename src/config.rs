@@ -161,6 +161,23 @@ mod tests {
         configuration.problems.iter().map(Kind::to_string).collect()
     }
 
+    /// ADE keeps a copy of each line inside the volume it belongs to, one file a line
+    /// (`.azure_ade_backup_mount_info`), for whoever attaches the disk elsewhere.
+    #[test]
+    fn the_lines_ade_backs_up_inside_the_volume_parse_one_by_one() {
+        let name = "2f5e8c0a-7d3b-4c1e-9a64-0b8d5f7e1c22";
+        let line = |file: &'static str, text| Line { file: Path::new(file), number: 1, text };
+        let text = format!(
+            "{name} /dev/disk/azure/scsi1/lun0 /mnt/azure_bek_disk/LinuxPassPhraseFileName_1_0 luks,nofail"
+        );
+        let of_crypttab = crypttab::parse(&line("crypttab_line", &text)).remove(0).unwrap();
+        let text = format!("{name} /dev/disk/azure/scsi1/lun0 None /mnt/data ext4 False 0");
+        let older = azure_crypt_mount::parse(&line("azure_crypt_mount_line", &text));
+        let older = older.unwrap().unwrap();
+        assert_eq!((of_crypttab.name, of_crypttab.device), (older.name, older.device));
+        assert!(azure_crypt_mount::parse(&line("azure_crypt_mount_line", "half a line")).is_err());
+    }
+
     #[test]
     fn no_file_is_an_empty_configuration() {
         assert_eq!(fixture("no-such-case"), Configuration::default());
