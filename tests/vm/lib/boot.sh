@@ -36,12 +36,13 @@ qemu() {
     local -a options=(
         "${MACHINE[@]}" -m 1024
         -kernel "$(kernel)/vmlinux"
-        -append "root=/dev/nvme0n1 rw console=ttyS0 $KERNEL_WORDS net.ifnames=0 systemd.unit=vm-case.target $*"
+        -append "root=/dev/nvme0n1 rootwait rw console=ttyS0 $KERNEL_WORDS net.ifnames=0 systemd.unit=vm-case.target $*"
         -serial stdio
         -drive "if=none,id=os,file=$dir/os.img,format=raw,cache=unsafe" -device nvme,serial=os,drive=os
-        -drive "if=none,id=results,file=$dir/results.img,format=raw,cache=unsafe" -device nvme,serial=results,drive=results
+        # Not on NVMe: controllers are probed in parallel, and root= is a number.
+        -drive "if=none,id=results,file=$dir/results.img,format=raw,cache=unsafe" -device virtio-blk-pci,serial=results,drive=results
         # What secrets-search looks for; raw, so that it is in no file of the guest.
-        -drive "if=none,id=needles,file=$dir/needles.img,format=raw,read-only=on" -device nvme,serial=needles,drive=needles
+        -drive "if=none,id=needles,file=$dir/needles.img,format=raw,read-only=on" -device virtio-blk-pci,serial=needles,drive=needles
         # A generation 2 VM: key disk on the OS controller at lun 3, data disks
         # on a second controller.
         -device virtio-scsi-pci,id=scsi0,addr=0x5
@@ -80,6 +81,7 @@ machine() {
 # `rep stosb`, which is catastrophically slow over pages that held code.
 tcg_cpu() {
     local cpu=max,-svm,-erms
-    if qemu-system-x86_64 -cpu help | grep --quiet --word-regexp fsrm; then cpu+=,-fsrm; fi
+    # Known since QEMU 4.1; asked, because an unknown flag ends QEMU.
+    if [[ $(qemu-system-x86_64 -cpu help) =~ [[:space:]]fsrm[[:space:]] ]]; then cpu+=,-fsrm; fi
     echo "$cpu"
 }

@@ -44,7 +44,7 @@ search_finds_what_is_there() {
 
 search() { equal "no secret in journal, /proc, /run, /var, /tmp, /etc, /root $1" '' "$(places_with_secrets)"; }
 
-needle_list() { tr --delete '\0' </dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_needles; }
+needle_list() { tr --delete '\0' </dev/disk/by-id/virtio-needles; }
 
 # Files of the image cannot hold what is younger than it. The journal once as
 # stored and once as exported: long messages are stored compressed. Processes
@@ -59,7 +59,7 @@ places_with_secrets() {
         } | tee >(xargs --null grep --files-with-matches --text --extended-regexp -e "$pattern" >&3) |
             xargs --null grep --files-with-matches --text --fixed-strings --file=<(needle_list) >&3
         journalctl --output=export |
-            tee >(grep --quiet --text --extended-regexp -e "$pattern" && echo 'journal (token)' >&3) |
+            tee >(grep --text --extended-regexp -e "$pattern" >/dev/null && echo 'journal (token)' >&3) |
             { grep --text --fixed-strings --file=<(needle_list) >/dev/null && echo 'journal (passphrase)' >&3; }
     } 3>&1 2>/dev/null | sort --unique || true
 }
@@ -112,7 +112,7 @@ deriving_the_key() {
     wait_until computed "$1" $((before + 100))
 }
 
-connected() { ss --no-header --numeric state established dst 169.254.169.253:443 | grep --quiet 443; }
+connected() { ss --no-header --numeric state established dst 169.254.169.253:443 | grep 443 >/dev/null; }
 
 computed() { (($(ticks "$1") > $2)); }
 

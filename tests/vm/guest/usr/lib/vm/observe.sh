@@ -5,11 +5,12 @@ readonly KEY_MOUNT=/mnt/azure_bek_disk
 
 # wait_for_unlocking: until no job of a volume or its mount is under way.
 wait_for_unlocking() {
-    local limit=$((SECONDS + 120))
-    while systemctl list-jobs --no-legend | grep --quiet --extended-regexp 'bek|mapper|mnt-'; do
+    local jobs limit=$((SECONDS + 120))
+    # Not `systemctl | grep --quiet`: closing the pipe early is an error of systemctl.
+    while jobs=$(systemctl list-jobs --no-legend) && [[ $jobs =~ bek|mapper|mnt- ]]; do
         if ((SECONDS > limit)); then
             echo "jobs still under way after 120 s:"
-            systemctl list-jobs --no-legend
+            echo "$jobs"
             return 1
         fi
         sleep 0.2
