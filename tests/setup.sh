@@ -20,7 +20,7 @@ readonly LOCK_WAIT=300
 readonly BUILD=(gcc libblkid-dev libc6-dev libcryptsetup-dev make pkg-config scdoc)
 readonly CHECK=(cryptsetup-bin dosfstools e2fsprogs fdisk groff-base mtools shellcheck systemd)
 readonly ROOT_RING=(busybox-static cpio dmsetup iproute2 kmod lz4 python3-venv qemu-system-x86 xz-utils zstd)
-readonly VM=(ca-certificates debian-archive-keyring mmdebstrap)
+readonly VM=(ca-certificates debian-archive-keyring mmdebstrap uidmap)
 
 # What proves, without a package manager, that a level can work.
 readonly BUILD_TOOLS=(cc make pkg-config scdoc)
