@@ -19,6 +19,9 @@ pub enum Machine<'a> {
 
 /// The secrets that may hold the key in one of `files` of `machine`: by the order of `files`, then
 /// the newest first by `attributes.created`; disabled ones last, as they can only be reported.
+///
+/// Of a machine that the tag names, its other disks' secrets come after those: a disk that moved
+/// to another LUN keeps its old name, and without Azure's links the slot may not be known.
 pub fn matching<'a>(
     secrets: &'a [ListedSecret],
     files: &[KeyFileName],
@@ -35,14 +38,21 @@ pub fn matching<'a>(
             let file = secret.tags.file.as_ref()?;
             // The key disk is vfat, whose names have no case.
             let place =
-                files.iter().position(|name| name.as_str().eq_ignore_ascii_case(file.as_str()))?;
-            Some((place, secret))
+                files.iter().position(|name| name.as_str().eq_ignore_ascii_case(file.as_str()));
+            let other = matches!(machine, Machine::Named(_)) && is_ade(file);
+            Some((place.or(other.then_some(files.len()))?, secret))
         })
         .collect();
     found.sort_by_key(|(place, secret)| {
         (!secret.attributes.enabled, *place, std::cmp::Reverse(secret.attributes.created))
     });
     found.into_iter().map(|(_, secret)| secret).collect()
+}
+
+/// Whether it is a name as ADE gives them, `LinuxPassPhraseFileName*`.
+fn is_ade(file: &KeyFileName) -> bool {
+    let stem = file.as_str().get(..KeyFileName::OS.len());
+    stem.is_some_and(|stem| stem.eq_ignore_ascii_case(KeyFileName::OS))
 }
 
 #[cfg(test)]
@@ -82,13 +92,16 @@ mod tests {
             secret("other", data, "vm-2", 50),
             secret("nobody", data, "", 60),
             secret("slot2", "LinuxPassPhraseFileName_1_2", "vm-1", 70),
+            secret("slot3", "LinuxPassPhraseFileName_1_3", "", 80),
+            secret("windows", "6F1C0D52.BEK", "vm-1", 90),
         ];
         let files: Vec<KeyFileName> =
             [data, os].iter().map(|name| KeyFileName::parse(name).unwrap()).collect();
         let found = |machine| -> Vec<&str> {
             matching(&secrets, &files, machine).iter().map(|s| s.id.name().as_str()).collect()
         };
-        assert_eq!(found(Machine::Named("vm-1")), ["new", "old", "os", "off"]);
+        // Nobody's secrets may be anybody's: of those only the exact names.
+        assert_eq!(found(Machine::Named("vm-1")), ["new", "old", "os", "slot2", "off"]);
         assert_eq!(found(Machine::Unnamed), ["nobody"]);
         assert_eq!(found(Machine::Named("vm")), Vec::<&str>::new());
     }

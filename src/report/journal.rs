@@ -4,6 +4,7 @@
 //! would hold up an unlock past every deadline: a boot must not wait for a log. So each record is
 //! sent only when journald's queue has room; one that never gets room ends the sending for good.
 
+use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -35,6 +36,10 @@ impl Journal {
             return None;
         }
         let log = JournalLog::new().ok()?.with_syslog_identifier("bek-unlock".to_owned());
+        // journald looks up a sender's unit after the fact, and misses one that has ended: the last
+        // line, which says why, would be missing in `journalctl -u`. That matches this field, too.
+        let unit = fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| unit(&text));
+        let log = log.with_extra_fields(unit.map(|unit| ("OBJECT_SYSTEMD_UNIT", unit)));
         Some(Self { log, queue })
     }
 
@@ -46,6 +51,12 @@ impl Journal {
         }
         sent
     }
+}
+
+/// The service this process runs in, from /proc/self/cgroup (cgroups(7)).
+fn unit(cgroups: &str) -> Option<String> {
+    let path = cgroups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    path.rsplit('/').find(|part| part.ends_with(".service")).map(str::to_owned)
 }
 
 /// The queue of a datagram socket that somebody else reads.
@@ -97,6 +108,15 @@ mod tests {
         // Not even when it moves again: the order of lines is worth more than the last of them.
         assert_eq!(reader.recv(&mut [0; 8]).unwrap(), 1);
         assert!(!queue.has_room(0));
+    }
+
+    #[test]
+    fn the_unit_is_the_innermost_service() {
+        let slice = "0::/system.slice/system-bek\\x2dunlock.slice";
+        let service = format!("{slice}/bek-unlock@luks\\x2ddata1.service\n");
+        assert_eq!(unit(&service).as_deref(), Some("bek-unlock@luks\\x2ddata1.service"));
+        assert_eq!(unit("0::/user.slice/user-0.slice/session-1.scope\n"), None);
+        assert_eq!(unit("1:cpu:/a.service\n"), None);
     }
 
     #[test]
