@@ -15,7 +15,7 @@ use crate::device::Devices;
 use crate::error::{Error, Goal, Kind, printable};
 use crate::key::{KeySource, SourceName};
 use crate::mapping::{Header, Luks, LuksDevice, Mapping, Mappings, Memory};
-use crate::volume::{Content, DeviceSpec, Volume};
+use crate::volume::{Content, DeviceSpec, HeaderSpec, Volume};
 
 use attempt::Attempt;
 use rounds::ask_all;
@@ -194,7 +194,11 @@ fn load_header(
     world: &mut World<'_>,
     deadline: &Deadline<'_>,
 ) -> Result<Box<dyn LuksDevice>, Kind> {
-    let header = volume.options.header.as_deref();
+    if let Some(spec @ HeaderSpec::On { path, .. }) = &volume.options.header {
+        let reason = format!("{spec} is on another device");
+        return Err(Kind::HeaderUnusable { path: path.clone(), reason });
+    }
+    let header = volume.options.header.as_ref().map(HeaderSpec::path);
     if let Some(path) = header {
         let spec = DeviceSpec::Path(path.to_owned());
         let there = deadline.poll(LOOK_AGAIN, || world.devices.find(&spec))?;

@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 use crate::azure::id::SecretId;
 
 pub use device::{DeviceSpec, udev_escape};
+pub use header::HeaderSpec;
 pub use options::{Content, Identity, KekAlgorithm, Limit, Options};
 
 mod device;
+pub mod header;
 mod options;
 
 /// One encrypted device, the mapping name it is opened under, and how.

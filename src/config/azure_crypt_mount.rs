@@ -12,7 +12,7 @@ use super::fields;
 use super::line::{Fault, Line, Word};
 use super::option_value::path;
 use crate::error::Kind;
-use crate::volume::{KeySpec, Options, Volume};
+use crate::volume::{HeaderSpec, KeySpec, Options, Volume};
 
 /// Parses a line; `None` for a blank line or a comment.
 pub fn parse(line: &Line<'_>) -> Result<Option<Volume>, Kind> {
@@ -41,7 +41,7 @@ fn volume(line: &Line<'_>, words: &[Word<'_>]) -> Result<Volume, Fault> {
         "None" => None,
         // ADE writes the device itself where the header is not detached.
         same if same == device.raw => None,
-        _ => Some(path(&header.decode()?)?),
+        _ => Some(HeaderSpec::Path(path(&header.decode()?)?)),
     };
     let device = fields::device(device)?;
     // Its LUKS keyslots are all tried; the number is what ADE once rotated, and may be stale.
@@ -111,7 +111,7 @@ mod tests {
         ] {
             let options = volume(text).options;
             assert!(!options.nofail);
-            assert_eq!(options.header.as_deref(), Some("/boot/luks/osluksheader".as_ref()));
+            assert_eq!(options.header, HeaderSpec::parse("/boot/luks/osluksheader"));
         }
     }
 

@@ -100,10 +100,10 @@ fn volume(line: &Line<'_>, words: &[Word<'_>]) -> Result<Volume, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
     use super::*;
-    use crate::volume::DeviceSpec;
+    use crate::volume::{DeviceSpec, HeaderSpec};
 
     fn parsed(text: &str) -> Vec<Result<Volume, Kind>> {
         parse(&Line { file: Path::new("/etc/crypttab"), number: 1, text })
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn every_line_ade_writes() {
-        let os_header = Some(PathBuf::from("/boot/luks/osluksheader"));
+        let os_header = HeaderSpec::parse("/boot/luks/osluksheader");
         for (text, key, header, nofail, discard) in [
             (
                 "data1 /dev/disk/azure/scsi1/lun0 /mnt/azure_bek_disk/LinuxPassPhraseFileName_1_0 \
@@ -136,7 +136,7 @@ mod tests {
                 "data1 /dev/disk/azure/scsi1/lun0 /mnt/azure_bek_disk/LinuxPassPhraseFileName_1_0 \
                  luks,nofail,header=/var/lib/azure_disk_encryption_config/azureluksheaderdata1",
                 key_file("LinuxPassPhraseFileName_1_0"),
-                Some("/var/lib/azure_disk_encryption_config/azureluksheaderdata1".into()),
+                HeaderSpec::parse("/var/lib/azure_disk_encryption_config/azureluksheaderdata1"),
                 true,
                 false,
             ),
@@ -160,7 +160,7 @@ mod tests {
             (
                 "osencrypt UUID=osencrypt-locked none discard,header=/osluksheader",
                 KeySpec::Find,
-                Some("/osluksheader".into()),
+                HeaderSpec::parse("/osluksheader"),
                 false,
                 true,
             ),

@@ -7,7 +7,8 @@ use super::nearest::nearest;
 use super::timespan;
 use super::url::{self, Wanted};
 use crate::azure::id::{Host, KeyId, VaultUrl};
-use crate::volume::{Content, Identity, KekAlgorithm, Limit};
+use crate::volume::header::{HeaderSpec, device_colon};
+use crate::volume::{Content, DeviceSpec, Identity, KekAlgorithm, Limit};
 
 /// Key Vault's longest tag value (Microsoft, "About Azure Key Vault keys, secrets and
 /// certificates").
@@ -15,9 +16,6 @@ const TAG_VALUE_MAX: usize = 256;
 
 /// The highest keyslot of LUKS2 (`LUKS2_KEYSLOTS_MAX` is 32); LUKS1 has 8.
 const KEYSLOT_MAX: u32 = 31;
-
-/// Tags that begin a device specification after a path, as in `header=PATH:DEVICE`.
-const DEVICE_TAGS: [&str; 5] = ["/dev/", "LABEL=", "PARTLABEL=", "PARTUUID=", "UUID="];
 
 /// `kek-algorithm=`.
 pub(super) fn algorithm(value: &Value) -> Result<KekAlgorithm, Fault> {
@@ -40,12 +38,18 @@ pub(super) fn content(value: &Value) -> Result<Content, Fault> {
     }
 }
 
-/// `header=`: an absolute path of a file or device.
-///
-/// crypttab(5) also knows `PATH:DEVICE`, a file on a device that is mounted for it; that is refused
-/// by name, since taken for a path it would only be "not there".
-pub(super) fn header(value: &Value) -> Result<PathBuf, Fault> {
-    plain_path(value, "a header must be a file or device by itself; PATH:DEVICE is not read")
+/// `header=`: an absolute path of a file or device, or `PATH:DEVICE` as in crypttab(5).
+pub(super) fn header(value: &Value) -> Result<HeaderSpec, Fault> {
+    let text = value.as_str();
+    HeaderSpec::parse(text).ok_or_else(|| match device_colon(text) {
+        Some(colon) if DeviceSpec::parse(&text[colon + 1..]).is_none() => {
+            value.part(colon + 1..text.len(), "this names no device")
+        }
+        Some(colon) if text.starts_with('/') => {
+            value.part(0..colon, "a header on a device is a file below its root, without \"..\"")
+        }
+        _ => value.fault("not an absolute path"),
+    })
 }
 
 /// `identity=`.
@@ -99,12 +103,8 @@ pub(super) fn path(value: &Value) -> Result<PathBuf, Fault> {
 /// An absolute path without crypttab(5)'s `:DEVICE` after it, or `refusal`.
 pub(super) fn plain_path(value: &Value, refusal: &str) -> Result<PathBuf, Fault> {
     let text = value.as_str();
-    let device = |(at, _): &(usize, &str)| {
-        let rest = text.get(at + 1..).unwrap_or_default();
-        DEVICE_TAGS.iter().any(|tag| rest.starts_with(tag))
-    };
-    match text.match_indices(':').find(device) {
-        Some((at, _)) => Err(value.part(at..text.len(), refusal)),
+    match device_colon(text) {
+        Some(at) => Err(value.part(at..text.len(), refusal)),
         None => path(value),
     }
 }
@@ -186,13 +186,15 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_absolute_and_by_themselves() {
+    fn paths_are_absolute() {
         for good in ["/boot/luks/osluksheader", "/dev/disk/by-path/acpi-VMBUS:00-lun-1", "/a:b"] {
-            assert_eq!(header(&value(good)), Ok(PathBuf::from(good)));
+            assert_eq!(header(&value(good)), Ok(HeaderSpec::Path(good.into())));
         }
+        let on = header(&value("/header:UUID=5f1e"));
+        assert!(matches!(on, Ok(HeaderSpec::On { path, .. }) if path.as_os_str() == "/header"));
         assert_eq!(place(header(&value("boot/header"))), (0, 11, None));
-        assert_eq!(place(header(&value("/header:UUID=5f1e"))), (7, 10, None));
-        assert_eq!(place(header(&value("/header:/dev/sdc"))), (7, 9, None));
+        assert_eq!(place(header(&value("/header:UUID="))), (8, 5, None));
+        assert_eq!(place(header(&value("/../header:/dev/sdc"))), (0, 10, None));
         assert_eq!(place(path(&value("ca.pem"))), (0, 6, None));
     }
 

@@ -78,7 +78,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::volume::{Content, Limit};
+    use crate::volume::{Content, HeaderSpec, Limit};
 
     fn options(raw: &str) -> Options {
         parse(Word { raw, column: 0 }).unwrap_or_else(|fault| panic!("{raw}: {fault:?}"))
@@ -133,7 +133,7 @@ mod tests {
         let options = options(all);
         assert_eq!(options.ca.as_deref(), Some("/etc/ca.pem".as_ref()));
         assert_eq!(options.content, Content::Any);
-        assert_eq!(options.header.as_deref(), Some("/boot/h".as_ref()));
+        assert_eq!(options.header, HeaderSpec::parse("/boot/h"));
         assert_eq!(options.kek_algorithm.map(|name| name.as_str()), Some("RSA-OAEP-256"));
         assert_eq!(options.key_slot, Some(3));
         assert!(options.kek.is_some() && options.identity.is_some() && options.vault.is_some());
@@ -189,7 +189,7 @@ mod tests {
         let options = crypttab(raw).unwrap();
         assert!(options.discard && !options.nofail && !options.prompt);
         assert_eq!(options.timeout, Options::default().timeout);
-        assert_eq!(options.header.as_deref(), Some("/b".as_ref()));
+        assert_eq!(options.header, HeaderSpec::parse("/b"));
         assert_eq!(crypttab("none"), Ok(Options::default()));
         for (raw, column) in [("luks,header=relative", 12), ("key-slot=many", 9), ("bitlk", 0)] {
             assert_eq!(crypttab(raw).unwrap_err().column, column, "{raw}");

@@ -12,7 +12,7 @@ use super::shipped::GROUP;
 use super::text::{Text, path_word};
 use super::unit_name;
 use crate::config::Entry;
-use crate::volume::{KeySpec, Options, Volume};
+use crate::volume::{HeaderSpec, KeySpec, Options, Volume};
 
 /// The text for `entry`, and what could not be said in it.
 pub fn instance(entry: &Entry) -> (String, Vec<String>) {
@@ -92,9 +92,15 @@ impl Draft {
         let options = &volume.options;
         if let Some(header) = &options.header {
             self.why("The detached header.");
-            self.need(header);
-            if !is_device(header) {
-                self.writable.push(header.clone());
+            match header {
+                // Its file system is mounted by the program itself, where nobody else sees it.
+                HeaderSpec::On { device, .. } => self.need(&device.udev_path()),
+                HeaderSpec::Path(path) => {
+                    self.need(path);
+                    if !is_device(path) {
+                        self.writable.push(path.clone());
+                    }
+                }
             }
         }
         if let KeySpec::Path(key) = &volume.key {

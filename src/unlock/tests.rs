@@ -128,7 +128,7 @@ fn what_a_killed_run_left_open_is_looked_at() {
 
 fn detached() -> Case {
     let mut case = Case::new();
-    case.volume.options.header = Some(PathBuf::from("/boot/luks/osluksheader"));
+    case.volume.options.header = HeaderSpec::parse("/boot/luks/osluksheader");
     case
 }
 

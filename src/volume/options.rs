@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::HeaderSpec;
 use crate::azure::id::{Host, KeyId, VaultUrl};
 
 /// The fourth field of bektab(5); the default is an empty field.
@@ -19,8 +20,8 @@ pub struct Options {
     pub device_timeout: Option<Limit>,
     /// `discard`: pass TRIM through; tells an observer which sectors are free.
     pub discard: bool,
-    /// `header=`: detached LUKS header, a file or a device.
-    pub header: Option<PathBuf>,
+    /// `header=`: detached LUKS header.
+    pub header: Option<HeaderSpec>,
     /// `identity=`: which managed identity of the VM asks.
     pub identity: Option<Identity>,
     /// `x-initrd.attach`: opened in the initramfs, closed only by systemd-shutdown.
