@@ -1,9 +1,10 @@
 //! Configuration files to [`Volume`]s.
 //!
 //! Three files say what is encrypted: our /etc/bektab, the lines Azure Disk Encryption wrote to
-//! /etc/crypttab, and its older azure_crypt_mount. A line that does not parse opens nothing and
-//! does not keep the others from opening; a name on such a line is an error wherever it is asked
-//! for, because the next file's opinion of it is not what its owner meant.
+//! /etc/crypttab, and its older azure_crypt_mount. In an initramfs there are two: the kernel
+//! command line, and the bektab that was made for the image. A line that does not parse opens
+//! nothing and does not keep the others from opening; a name on such a line is an error wherever it
+//! is asked for, because the next file's opinion of it is not what its owner meant.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,7 @@ mod ade;
 mod arguments;
 pub mod azure_crypt_mount;
 pub mod bektab;
+mod cmdline;
 mod collect;
 pub mod crypttab;
 pub mod diagnostic;
@@ -25,6 +27,7 @@ mod options;
 mod timespan;
 mod url;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use self::arguments::volume_from_arguments;
@@ -39,6 +42,12 @@ pub struct Configuration {
     pub entries: Vec<Entry>,
     /// [`Kind::Configuration`] and [`Kind::ConfigurationUnreadable`], in the same order.
     pub problems: Vec<Kind>,
+    /// `rd.bek=0` on the kernel command line: the initramfs opens nothing by itself. The entries
+    /// are there all the same, for whoever attaches by hand.
+    pub off: bool,
+    /// The volumes of which the kernel command line says what cannot be obeyed, each with its
+    /// problem: none of them is opened, whatever a file says of it.
+    pub refused: BTreeMap<VolumeName, Kind>,
 }
 
 /// A line that parses.
@@ -57,6 +66,8 @@ pub struct Entry {
 /// The files, in the order in which a name is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
+    /// The kernel command line, alone or on top of a line of bektab; in an initramfs only.
+    CommandLine,
     /// /etc/bektab.
     Bektab,
     /// ADE's lines in /etc/crypttab.
@@ -66,9 +77,12 @@ pub enum Origin {
 }
 
 impl Origin {
+    const ALL: [Self; 4] = [Self::CommandLine, Self::Bektab, Self::Crypttab, Self::AzureCryptMount];
+
     /// The file, as the user knows it.
     pub fn path(self) -> &'static Path {
         Path::new(match self {
+            Self::CommandLine => "/proc/cmdline",
             Self::Bektab => "/etc/bektab",
             Self::Crypttab => "/etc/crypttab",
             Self::AzureCryptMount => "/var/lib/azure_disk_encryption_config/azure_crypt_mount",
@@ -76,10 +90,23 @@ impl Origin {
     }
 }
 
-/// Reads the three files below `root`; a missing file says nothing.
+/// Whether the system below `root` is an initramfs: systemd's and dracut's have
+/// /etc/initrd-release, initramfs-tools' has /conf/initramfs.conf.
+pub fn in_initramfs(root: &Path) -> bool {
+    ["/etc/initrd-release", "/conf/initramfs.conf"]
+        .iter()
+        .any(|path| file::exists(root, Path::new(path)))
+}
+
+/// Everything that is said below `root`; a missing file says nothing.
+///
+/// In an initramfs that is [`load_own`]: whatever it opens of ADE's lines stands in its bektab.
 pub fn load(root: &Path) -> Configuration {
-    let mut all = Configuration::default();
-    for origin in [Origin::Bektab, Origin::Crypttab, Origin::AzureCryptMount] {
+    let mut all = load_own(root);
+    if in_initramfs(root) {
+        return all;
+    }
+    for origin in [Origin::Crypttab, Origin::AzureCryptMount] {
         let mut one = load_one(root, origin);
         all.entries.append(&mut one.entries);
         all.problems.append(&mut one.problems);
@@ -87,7 +114,25 @@ pub fn load(root: &Path) -> Configuration {
     all
 }
 
-/// Reads one of them; the generator serves bektab alone, ADE's lines have their own.
+/// Reads bektab, and in an initramfs the kernel command line, which has the last word.
+///
+/// The generator serves these alone; ADE's lines have systemd's own.
+pub fn load_own(root: &Path) -> Configuration {
+    let bektab = load_one(root, Origin::Bektab);
+    if !in_initramfs(root) {
+        return bektab;
+    }
+    match file::read(root, Origin::CommandLine.path()) {
+        Ok(Some(content)) => cmdline::onto(bektab, &content),
+        Ok(None) => bektab,
+        Err(problem) => {
+            let problems = [vec![problem], bektab.problems].concat();
+            Configuration { problems, ..bektab }
+        }
+    }
+}
+
+/// Reads one file by itself.
 pub fn load_one(root: &Path, origin: Origin) -> Configuration {
     match file::read(root, origin.path()) {
         Ok(Some(content)) => Configuration::parse(origin, origin.path(), &content),
@@ -97,17 +142,22 @@ pub fn load_one(root: &Path, origin: Origin) -> Configuration {
 }
 
 impl Configuration {
-    /// The line for `name`: bektab's, then crypttab's, then azure_crypt_mount's.
+    /// The line for `name`: the kernel command line's, bektab's, crypttab's, azure_crypt_mount's.
     ///
     /// A file that could not be read, or whose line for this name does not parse, gives its own
     /// error and never the next file's line.
     pub fn find(&self, name: &VolumeName) -> Result<&Entry, Kind> {
-        for origin in [Origin::Bektab, Origin::Crypttab, Origin::AzureCryptMount] {
+        if let Some(problem) = self.refused.get(name) {
+            return Err(problem.clone());
+        }
+        for origin in Origin::ALL {
             let wanted = |entry: &&Entry| entry.origin == origin && entry.volume.name == *name;
             if let Some(entry) = self.entries.iter().find(wanted) {
                 return Ok(entry);
             }
             let ours = |problem: &&Kind| match problem {
+                // Its one line is about many names; the problems of one are in `refused`.
+                Kind::Configuration(_) if origin == Origin::CommandLine => false,
                 Kind::Configuration(diagnostic) => {
                     diagnostic.file == origin.path() && mentions(&diagnostic.text, origin, name)
                 }
@@ -282,5 +332,30 @@ mod tests {
         assert_eq!(load(root.path()), Configuration::default());
         std::fs::write(&bektab, blank + "\n").unwrap();
         assert_eq!(problems(&load(root.path())), ["cannot read /etc/bektab: larger than 1 MiB"]);
+    }
+
+    #[test]
+    fn an_initramfs_reads_its_bektab_and_the_command_line_and_no_line_of_ade() {
+        for mark in ["etc/initrd-release", "conf/initramfs.conf", ""] {
+            let root = tempfile::tempdir().unwrap();
+            let write = |file: &str, content: &str| {
+                let path = root.path().join(file);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, content).unwrap();
+            };
+            write("proc/cmdline", "quiet rd.bek=0\n");
+            write("etc/bektab", "data1 UUID=5f1e\n");
+            write("etc/crypttab", "osencrypt /dev/sda1 none luks\n");
+            let inside = !mark.is_empty();
+            if inside {
+                write(mark, "");
+            }
+            assert_eq!(in_initramfs(root.path()), inside);
+            let (all, own) = (load(root.path()), load_own(root.path()));
+            assert_eq!((all.off, own.off), (inside, inside));
+            assert!(all.find(&VolumeName::parse("data1").unwrap()).is_ok());
+            assert_eq!(all.find(&VolumeName::parse("osencrypt").unwrap()).is_ok(), !inside);
+            assert_eq!(own.entries.len(), 1);
+        }
     }
 }

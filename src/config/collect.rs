@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::line::{Line, Word};
-use super::{Configuration, Entry, Origin, azure_crypt_mount, bektab, crypttab, file};
+use super::{Configuration, Entry, Origin, azure_crypt_mount, bektab, cmdline, crypttab, file};
 use crate::error::{Kind, printable};
 use crate::volume::Volume;
 
@@ -14,6 +14,9 @@ impl Configuration {
     /// A name that appears twice is an error on its second line, also when the first one does not
     /// parse. In files that are not ours a line that only repeats another is left out.
     pub fn parse(origin: Origin, file: &Path, content: &[u8]) -> Self {
+        if origin == Origin::CommandLine {
+            return cmdline::onto(Self::default(), content);
+        }
         let mut all = Self::default();
         let mut taken = BTreeMap::new();
         for (number, bytes) in file::lines(content) {
@@ -72,9 +75,11 @@ struct Taken {
     volume: Option<Volume>,
 }
 
-/// The volumes of one line; more than one when ADE glued lines together.
+/// The volumes of one line; more than one when ADE glued lines together. The kernel command line
+/// is no such line.
 fn volumes(origin: Origin, line: &Line<'_>) -> Vec<Result<Volume, Kind>> {
     match origin {
+        Origin::CommandLine => Vec::new(),
         Origin::Bektab => bektab::parse(line).transpose().into_iter().collect(),
         Origin::Crypttab => crypttab::parse(line),
         Origin::AzureCryptMount => azure_crypt_mount::parse(line).transpose().into_iter().collect(),

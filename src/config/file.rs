@@ -33,6 +33,11 @@ pub(super) fn read(root: &Path, path: &Path) -> Result<Option<Vec<u8>>, Kind> {
     }
 }
 
+/// Whether there is something at `path` below `root`.
+pub(super) fn exists(root: &Path, path: &Path) -> bool {
+    root.join(path.strip_prefix("/").unwrap_or(path)).exists()
+}
+
 /// The lines with their numbers, counted from 1, without newline or carriage return; comments are
 /// left out here, in whatever encoding they are.
 pub(super) fn lines(content: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
