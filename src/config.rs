@@ -24,6 +24,7 @@ mod nearest;
 mod option_table;
 mod option_value;
 mod options;
+pub mod render;
 mod timespan;
 mod url;
 
