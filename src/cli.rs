@@ -23,6 +23,7 @@ use crate::volume::VolumeName;
 
 pub mod args;
 mod attach;
+mod initramfs;
 mod sources;
 mod status;
 
@@ -52,6 +53,14 @@ fn run(command: &Command) -> Result<(), Error> {
         Action::Detach { name } => close(name, command.json),
         Action::Help => {
             report::result(args::HELP);
+            Ok(())
+        }
+        Action::InitramfsNames => {
+            report::result(&initramfs::names(Path::new("/")));
+            Ok(())
+        }
+        Action::InitramfsPlan { kernel, root, tool } => {
+            report::result(&initramfs::plan(root, *tool, kernel.as_deref()));
             Ok(())
         }
         Action::Status { names } => {
@@ -91,7 +100,9 @@ fn crashed(action: &Action, place: String) -> Error {
     match action {
         Action::Attach { name, .. } => error(Goal::Unlock).volume(name),
         Action::Detach { name } => error(Goal::Close).volume(name),
-        Action::Help | Action::Version => error(Goal::Run),
+        Action::Help | Action::InitramfsNames | Action::InitramfsPlan { .. } | Action::Version => {
+            error(Goal::Run)
+        }
         Action::Status { .. } => error(Goal::Show),
     }
 }

@@ -14,10 +14,12 @@ use crate::azure::id::SecretId;
 
 pub use device::{DeviceSpec, udev_escape};
 pub use header::HeaderSpec;
+pub use network::Network;
 pub use options::{Content, Identity, KekAlgorithm, Limit, Options};
 
 mod device;
 pub mod header;
+mod network;
 mod options;
 
 /// One encrypted device, the mapping name it is opened under, and how.

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::Path;
 
 /// Decides; pure, without unsafe code, never imports the others.
-const CORE: [&str; 14] = [
+const CORE: [&str; 15] = [
     "azure",
     "config",
     "deadline",
@@ -23,6 +23,7 @@ const CORE: [&str; 14] = [
     "device",
     "error",
     "hint",
+    "initramfs",
     "key",
     "mapping",
     "message_id",

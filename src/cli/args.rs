@@ -1,10 +1,12 @@
 //! The command line: words to a [`Command`], and the help that explains them.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
 use crate::error::{Error, Goal, Kind};
+use crate::initramfs::Tool;
 use crate::volume::VolumeName;
 
 /// `--help`. Kept within 79 columns; the manual says more.
@@ -20,6 +22,9 @@ Commands:
                    given here
   detach NAME      close it
   status [NAME...] what is open, from which key source, since when
+  initramfs plan [--tool dracut|initramfs-tools] [--root DIR] [--kernel RELEASE]
+                   what an image needs to open the root disk, for its builder
+  initramfs names  what an image's script attaches
 
 Options:
   --json           print the result as JSON
@@ -62,6 +67,17 @@ pub enum Action {
     },
     /// Print the help.
     Help,
+    /// Say what an initramfs-tools image opens.
+    InitramfsNames,
+    /// Say what an image needs.
+    InitramfsPlan {
+        /// Release of the kernel that the image is for.
+        kernel: Option<String>,
+        /// The system that the image is for.
+        root: PathBuf,
+        /// What builds the image.
+        tool: Tool,
+    },
     /// Say what is open.
     Status {
         /// Which ones; all when empty.
@@ -82,6 +98,7 @@ impl Command {
 
     fn words(mut parser: lexopt::Parser) -> Result<Self, String> {
         let (mut json, mut verbose) = (false, false);
+        let (mut kernel, mut root, mut tool) = (None, None, None);
         let mut words = Vec::new();
         while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
             match argument {
@@ -89,6 +106,9 @@ impl Command {
                 Long("version") => return Ok(Self::only(Action::Version)),
                 Long("json") => json = true,
                 Short('v') | Long("verbose") => verbose = true,
+                Long("kernel") => kernel = Some(text(parser.value())?),
+                Long("root") => root = Some(PathBuf::from(text(parser.value())?)),
+                Long("tool") => tool = Some(tool_named(&text(parser.value())?)?),
                 Value(word) => {
                     words.push(word.into_string().map_err(|_| "an argument is not UTF-8")?);
                 }
@@ -98,6 +118,10 @@ impl Command {
         let mut words = words.into_iter();
         let command = words.next().ok_or("no command given")?;
         let rest: Vec<String> = words.collect();
+        let is_plan = command == "initramfs" && rest == ["plan"];
+        if !is_plan && (kernel.is_some() || root.is_some() || tool.is_some()) {
+            return Err("--kernel, --root and --tool are for initramfs plan".to_owned());
+        }
         let action = match (command.as_str(), rest.as_slice()) {
             ("attach", [name, fields @ ..]) if fields.len() <= 3 => {
                 Action::Attach { name: volume(name)?, fields: fields.to_vec() }
@@ -105,6 +129,13 @@ impl Command {
             ("attach", _) => return Err("attach takes NAME [DEVICE [KEY [OPTIONS]]]".to_owned()),
             ("detach", [name]) => Action::Detach { name: volume(name)? },
             ("detach", _) => return Err("detach takes one NAME".to_owned()),
+            ("initramfs", [word]) if word == "names" => Action::InitramfsNames,
+            ("initramfs", _) if is_plan => Action::InitramfsPlan {
+                kernel,
+                root: root.unwrap_or_else(|| PathBuf::from("/")),
+                tool: tool.unwrap_or(Tool::Dracut),
+            },
+            ("initramfs", _) => return Err("initramfs takes plan or names".to_owned()),
             ("status", names) => {
                 Action::Status { names: names.iter().map(|n| volume(n)).collect::<Result<_, _>>()? }
             }
@@ -116,6 +147,15 @@ impl Command {
     fn only(action: Action) -> Self {
         Self { action, json: false, verbose: false }
     }
+}
+
+fn text(value: Result<OsString, lexopt::Error>) -> Result<String, String> {
+    let value = value.map_err(|error| error.to_string())?;
+    value.into_string().map_err(|_| "an argument is not UTF-8".to_owned())
+}
+
+fn tool_named(name: &str) -> Result<Tool, String> {
+    Tool::parse(name).ok_or_else(|| format!("--tool is dracut or initramfs-tools, not {name:?}"))
 }
 
 fn volume(name: &str) -> Result<VolumeName, String> {

@@ -24,7 +24,7 @@ use crate::azure::http::{Http, HttpError, Request, Response, Service};
 use crate::azure::id::Host;
 use crate::secret::Secret;
 
-mod authorities;
+pub mod authorities;
 mod problem;
 
 /// IMDS is on the host itself: no connection in this time means there is none.

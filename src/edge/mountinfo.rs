@@ -26,6 +26,42 @@ fn mount_point(line: &str, device: u64) -> Option<PathBuf> {
     (is_device && is_whole && is_vfat).then(|| PathBuf::from(unescape(path)))
 }
 
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Number of the file system's device: major and minor.
+    pub device: (u64, u64),
+    /// Which directory of the file system is mounted; a subvolume for btrfs.
+    pub root: PathBuf,
+    /// Where.
+    pub point: PathBuf,
+    /// The kernel's word for it: `ext4`.
+    pub kind: String,
+    /// What mount(2) was given, for most a path below /dev.
+    pub source: PathBuf,
+}
+
+/// Every mount, those below others first.
+pub fn table(text: &str) -> Vec<Mount> {
+    text.lines().filter_map(mount).collect()
+}
+
+fn mount(line: &str) -> Option<Mount> {
+    let (mount, file_system) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ').skip(2);
+    let (major, minor) = fields.next()?.split_once(':')?;
+    let root = PathBuf::from(unescape(fields.next()?));
+    let point = PathBuf::from(unescape(fields.next()?));
+    let mut fields = file_system.split(' ');
+    Some(Mount {
+        device: (major.parse().ok()?, minor.parse().ok()?),
+        root,
+        point,
+        kind: fields.next()?.to_owned(),
+        source: PathBuf::from(unescape(fields.next()?)),
+    })
+}
+
 /// Undoes the kernel's `mangle`: blank, tab, newline and backslash are `\ooo`.
 fn unescape(text: &str) -> OsString {
     let mut bytes = Vec::with_capacity(text.len());
@@ -71,6 +107,17 @@ garbage
         assert_eq!(mount_points(TABLE, makedev(8, 34)), [] as [PathBuf; 0]);
         assert_eq!(mount_points(TABLE, makedev(8, 3)), [] as [PathBuf; 0]);
         assert_eq!(mount_points("", makedev(8, 33)), [] as [PathBuf; 0]);
+    }
+
+    #[test]
+    fn every_mount_is_in_the_table() {
+        let mounts = table(TABLE);
+        assert_eq!(mounts.len(), 5);
+        let bind = &mounts[2];
+        assert_eq!((bind.device, bind.root.to_str()), ((8, 33), Some("/sub")));
+        assert_eq!((bind.point.to_str(), bind.kind.as_str()), (Some("/srv/bind"), "vfat"));
+        assert_eq!(mounts[4].point.to_str(), Some("/media/BEK VOLUME"));
+        assert_eq!(mounts[4].source.to_str(), Some("/dev/sdc1"));
     }
 
     #[test]

@@ -59,6 +59,23 @@ impl Sysfs {
         self.node(&name.replace('/', "!"))
     }
 
+    /// The device with this number, `8:1`.
+    pub fn numbered(&self, number: &str) -> Option<Node> {
+        let directory = fs::canonicalize(self.0.join("dev/block").join(number)).ok()?;
+        let name = directory.file_name()?.to_str()?.to_owned();
+        Some(Node { name, directory })
+    }
+
+    /// The names of all devices of the btrfs file system that `name` is one of.
+    pub fn btrfs_members(&self, name: &str) -> Vec<String> {
+        let all = self.0.join("fs/btrfs");
+        let members = names(&all).into_iter().map(|uuid| names(&all.join(uuid).join("devices")));
+        members
+            .into_iter()
+            .find(|devices| devices.iter().any(|one| one == name))
+            .unwrap_or_default()
+    }
+
     /// Whether `directory` is below this sysfs, so that walking up from it ends.
     pub fn holds(&self, directory: &Path) -> bool {
         fs::canonicalize(&self.0).is_ok_and(|root| directory.starts_with(root))

@@ -10,7 +10,9 @@
 //! (by way of cryptsetup.target), because much of what makes a network waits for that. This is so
 //! when the line says `_netdev`, and when no source of the key is local.
 
-use crate::volume::{KeySpec, Volume};
+use crate::volume::Volume;
+
+pub use crate::volume::Network;
 
 /// What a volume waits for and what waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,33 +23,11 @@ pub struct Class {
     pub remote: bool,
 }
 
-/// How a key depends on Key Vault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Network {
-    /// No local source can do: a secret URL, or a file whose key is wrapped (`kek=`).
-    Always,
-    /// Local sources first, Key Vault when they fail (`vault=`, or `kek=` with a key to be found).
-    Maybe,
-    /// Nothing on the line leads to Key Vault.
-    Never,
-}
-
 impl Class {
     /// The class of `volume`.
     pub fn of(volume: &Volume) -> Self {
-        let options = &volume.options;
-        let network = match &volume.key {
-            KeySpec::Secret(_) => Network::Always,
-            KeySpec::KeyFile(_) | KeySpec::Path(_) if options.kek.is_some() => Network::Always,
-            KeySpec::Find | KeySpec::KeyFile(_) | KeySpec::Path(_) => {
-                if options.vault.is_some() || options.kek.is_some() {
-                    Network::Maybe
-                } else {
-                    Network::Never
-                }
-            }
-        };
-        Self { network, remote: options.netdev || network == Network::Always }
+        let network = volume.network();
+        Self { network, remote: volume.options.netdev || network == Network::Always }
     }
 
     /// The systemd target that stands for "these volumes are open".
@@ -60,7 +40,7 @@ impl Class {
 mod tests {
     use super::*;
     use crate::azure::id::{KeyId, SecretId, VaultUrl};
-    use crate::volume::{DeviceSpec, KeyFileName, Options, VolumeName};
+    use crate::volume::{DeviceSpec, KeyFileName, KeySpec, Options, VolumeName};
     use std::path::PathBuf;
 
     fn class(key: KeySpec, change: impl Fn(&mut Options)) -> (Network, bool) {

@@ -16,7 +16,7 @@ use crate::azure::http::HttpError;
 
 /// Where distributions keep their bundle: Debian and Arch, Fedora and RHEL, SUSE, newer RHEL,
 /// Alpine and BSD.
-const SYSTEM: [&str; 5] = [
+pub const SYSTEM: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",

@@ -1,0 +1,21 @@
+//! `bek-unlock initramfs`: what the scripts of dracut and initramfs-tools are told.
+
+use std::path::Path;
+
+use crate::config;
+use crate::edge::host::System;
+use crate::initramfs::{self, Tool};
+
+/// `plan`: the contents of an image, one item a line.
+///
+/// Never fails: what is wrong is a warning in the plan, and the script shows it.
+pub fn plan(root: &Path, tool: Tool, kernel: Option<&str>) -> String {
+    let host = System::new(root, kernel);
+    initramfs::plan(&config::load(root), &host, tool).render()
+}
+
+/// `names`: the volumes to attach at boot, one a line.
+pub fn names(root: &Path) -> String {
+    let names = initramfs::names(&config::load(root));
+    names.iter().map(|name| format!("{name}\n")).collect()
+}

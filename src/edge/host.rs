@@ -1,0 +1,260 @@
+//! The system an image is built for: its files, its mounts, its kernel.
+//!
+//! The running one, or a tree (`--root`), of which only files are known. Nothing is mounted,
+//! opened for writing or waited for.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::device::Devices;
+use crate::edge::block::BlockDevices;
+use crate::edge::http::authorities;
+use crate::edge::mountinfo::{self, Mount};
+use crate::edge::probe;
+use crate::edge::sysfs::Sysfs;
+use crate::initramfs::fstab;
+use crate::initramfs::{FileState, FileSystem, Host, ModuleState, Place, Stack};
+use crate::volume::DeviceSpec;
+
+use kernel::Kernel;
+
+mod kernel;
+mod stack;
+
+/// The largest text file that is read.
+const TEXT_MAX: u64 = 1 << 20;
+
+/// The system below a root directory.
+#[derive(Debug)]
+pub struct System {
+    root: PathBuf,
+    /// Its mounts and devices are those of this kernel.
+    runs: bool,
+    sysfs: Sysfs,
+    mounts: Vec<Mount>,
+    fstab: Vec<fstab::Line>,
+    kernel: Option<Kernel>,
+}
+
+impl System {
+    /// The system below `root`, which runs when that is `/`; `kernel` is the release that the image
+    /// is for, as uname(1) prints it.
+    pub fn new(root: &Path, kernel: Option<&str>) -> Self {
+        let runs = root == Path::new("/");
+        let mounts = if runs { text(Path::new("/proc/self/mountinfo")) } else { String::new() };
+        Self {
+            runs,
+            sysfs: Sysfs::at(Path::new("/sys")),
+            mounts: mountinfo::table(&mounts),
+            fstab: fstab::parse(&text(&root.join("etc/fstab"))),
+            kernel: kernel.and_then(|release| Kernel::read(root, release)),
+            root: root.to_owned(),
+        }
+    }
+
+    /// An absolute path of that system as a path of this one.
+    fn path(&self, path: &Path) -> PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// The device of a bektab or fstab field; only a running system has any.
+    fn device(&self, spec: &DeviceSpec) -> Option<PathBuf> {
+        if !self.runs {
+            return None;
+        }
+        BlockDevices::new().find(spec).ok().flatten()
+    }
+
+    /// What mounts the file system that `path` is on, and the part of the path below it.
+    fn mount_of(&self, path: &Path) -> Option<&Mount> {
+        // Of mounts on one point the last one is on top.
+        self.mounts
+            .iter()
+            .filter(|mount| path.starts_with(&mount.point))
+            .max_by_key(|mount| mount.point.components().count())
+    }
+
+    /// The file system that fstab(5) mounts below `path`.
+    fn planned(&self, path: &Path) -> Option<FileSystem> {
+        let line = fstab::holder(&self.fstab, path)?;
+        let spec = DeviceSpec::parse(&line.device);
+        let found = spec.as_ref().and_then(|spec| self.device(spec));
+        let superblock = found.and_then(|device| probe::superblock(&device).ok().flatten());
+        let device = match spec {
+            // sdX may be another disk after the next boot; a link may not be there yet.
+            Some(DeviceSpec::Path(_)) | None => None,
+            Some(spec) => Some(spec),
+        };
+        let uuid = superblock.as_ref().and_then(|found| found.uuid.clone());
+        let named = (line.kind != "auto").then(|| line.kind.clone());
+        let below = path.strip_prefix(&line.point).ok()?;
+        let subvolume = line.option("subvol").filter(|_| line.kind == "btrfs").unwrap_or("/");
+        Some(FileSystem {
+            point: line.point.clone(),
+            path: Path::new("/").join(subvolume.trim_start_matches('/')).join(below),
+            device: device.or_else(|| uuid.map(DeviceSpec::Uuid)),
+            kind: superblock.map(|found| found.kind).or(named),
+        })
+    }
+
+    /// The file system that is mounted there, with what libblkid reads on its device.
+    fn mounted(&self, path: &Path) -> Option<FileSystem> {
+        let mount = self.mount_of(path)?;
+        if mount.point == Path::new("/") || self.is_root(mount) {
+            return None;
+        }
+        let superblock = probe::superblock(Path::new(&mount.source)).ok().flatten();
+        let below = path.strip_prefix(&mount.point).ok()?;
+        Some(FileSystem {
+            point: mount.point.clone(),
+            path: mount.root.join(below),
+            device: superblock.and_then(|found| found.uuid).map(DeviceSpec::Uuid),
+            kind: Some(mount.kind.clone()),
+        })
+    }
+
+    /// Whether it is the root's or /usr's file system under another name: a bind mount, or another
+    /// subvolume, which is as much out of reach.
+    fn is_root(&self, mount: &Mount) -> bool {
+        ["/", "/usr"].iter().filter_map(|point| self.top(Path::new(point))).any(|root| {
+            root.device == mount.device || (root.kind != "tmpfs" && root.source == mount.source)
+        })
+    }
+
+    fn top(&self, point: &Path) -> Option<&Mount> {
+        self.mounts.iter().rev().find(|mount| mount.point == point)
+    }
+}
+
+impl Host for System {
+    fn authorities(&self) -> Option<PathBuf> {
+        authorities::SYSTEM
+            .iter()
+            .map(PathBuf::from)
+            .find(|path| self.file(path) == FileState::File)
+    }
+
+    fn command_line(&self) -> String {
+        if self.runs { text(Path::new("/proc/cmdline")) } else { String::new() }
+    }
+
+    fn crypttab(&self) -> String {
+        text(&self.root.join("etc/crypttab"))
+    }
+
+    fn file(&self, path: &Path) -> FileState {
+        match fs::metadata(self.path(path)) {
+            Ok(metadata) if metadata.is_file() => FileState::File,
+            Ok(metadata) if metadata.file_type().is_block_device() => FileState::Device,
+            Ok(_) => FileState::Unusable("not a regular file".to_owned()),
+            // A device of a system that does not run has no node.
+            Err(_) if path.starts_with("/dev") => FileState::Device,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => FileState::Missing,
+            Err(error) => FileState::Unusable(error.to_string()),
+        }
+    }
+
+    fn head(&self, path: &Path, limit: usize) -> Vec<u8> {
+        // A FIFO would wait for its writer, and a tree has no devices of its own.
+        let usable = match self.file(path) {
+            FileState::File => true,
+            FileState::Device => self.runs,
+            FileState::Missing | FileState::Unusable(_) => false,
+        };
+        let mut head = Vec::new();
+        if usable {
+            let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+            let read = File::open(self.path(path))
+                .and_then(|file| file.take(limit).read_to_end(&mut head));
+            if let Err(error) = read {
+                log::debug!("{}: {error}", path.display());
+            }
+        }
+        head
+    }
+
+    fn module(&self, name: &str) -> ModuleState {
+        self.kernel.as_ref().map_or(ModuleState::Unknown, |kernel| kernel.module(name))
+    }
+
+    fn place(&self, path: &Path) -> Place {
+        let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+        let real = if self.runs { fs::canonicalize(&plain).unwrap_or(plain) } else { plain };
+        let planned = self.planned(&real);
+        let mounted = self.mounted(&real);
+        let separate = match (mounted, planned) {
+            // fstab's word for the device is its owner's choice; what is mounted knows the rest.
+            (Some(mounted), Some(planned)) if mounted.point == planned.point => {
+                Some(FileSystem { device: planned.device.or(mounted.device), ..mounted })
+            }
+            (Some(mounted), planned) => Some(deeper(mounted, planned)),
+            (None, planned) => planned,
+        };
+        separate.map_or(Place::Root, Place::Separate)
+    }
+
+    fn root_stack(&self) -> Stack {
+        let points = [Path::new("/"), Path::new("/usr")];
+        let mut names = BTreeSet::new();
+        let mut unknown = Vec::new();
+        for point in points {
+            let mounted = self.top(point).and_then(|mount| stack::of_mount(&self.sysfs, mount));
+            let is_followed = mounted.is_some();
+            names.extend(mounted.unwrap_or_default());
+            let Some(line) = self.fstab.iter().find(|line| line.point == point) else { continue };
+            match self.follow(&line.device) {
+                Some(below) => names.extend(below),
+                None if is_followed => {}
+                None => unknown.push(line.device.clone()),
+            }
+        }
+        Stack { mappings: names.into_iter().collect(), unknown }
+    }
+
+    fn file_system(&self, device: &DeviceSpec) -> Option<String> {
+        let found = self.device(device)?;
+        probe::superblock(&found).ok().flatten().map(|superblock| superblock.kind)
+    }
+
+    fn luks_uuid(&self, device: &DeviceSpec) -> Option<String> {
+        let superblock = probe::superblock(&self.device(device)?).ok().flatten()?;
+        superblock.uuid.filter(|_| superblock.kind == "crypto_LUKS")
+    }
+}
+
+impl System {
+    /// The mappings below a device of fstab; `None` when it cannot be followed.
+    fn follow(&self, device: &str) -> Option<Vec<String>> {
+        let spec = DeviceSpec::parse(device)?;
+        let node = self.device(&spec).and_then(|path| self.sysfs.node_of(&path));
+        if let Some(node) = node {
+            return Some(stack::of_node(&self.sysfs, &node));
+        }
+        // The name says it, also of a system that does not run here.
+        let name = device
+            .strip_prefix("/dev/mapper/")
+            .or_else(|| device.strip_prefix("/dev/disk/by-id/dm-name-"))?;
+        // `VG-LV` is LVM's, and may or may not be a mapping of ours: not known.
+        (!name.contains('/')).then(|| vec![name.to_owned()])
+    }
+}
+
+fn deeper(mounted: FileSystem, planned: Option<FileSystem>) -> FileSystem {
+    match planned {
+        Some(planned) if planned.point.starts_with(&mounted.point) => planned,
+        _ => mounted,
+    }
+}
+
+/// A text file of the system; empty when it is not there.
+fn text(path: &Path) -> String {
+    let mut bytes = Vec::new();
+    if fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        // What was read before an error counts.
+        let _ = File::open(path).map(|file| file.take(TEXT_MAX).read_to_end(&mut bytes));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

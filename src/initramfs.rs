@@ -1,0 +1,120 @@
+//! What an initramfs needs so that the volumes of the root disk open in it.
+//!
+//! Decided once, when the image is built, by `bek-unlock initramfs plan`; the scripts of dracut and
+//! initramfs-tools copy what it says and decide nothing. What depends on the boot loader's word is
+//! not decided here but at boot. What has to be asked of the system that is being built comes
+//! through [`Host`]; nothing here reads a file.
+//!
+//! A plan never fails: what would keep the image from unlocking is a warning in it, because an
+//! image that is built with a warning is better than none.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::config::Configuration;
+use crate::volume::{Network, VolumeName};
+
+pub use self::host::{FileState, FileSystem, Host, ModuleState, Place, Stack};
+pub use self::names::names;
+
+mod carried;
+mod competing;
+pub mod fstab;
+mod host;
+pub mod luks;
+pub mod modules;
+mod names;
+mod selection;
+#[cfg(test)]
+mod tests;
+
+/// The program that builds the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// dracut(8).
+    Dracut,
+    /// initramfs-tools(7).
+    InitramfsTools,
+}
+
+impl Tool {
+    /// Its name on the command line.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "dracut" => Some(Self::Dracut),
+            "initramfs-tools" => Some(Self::InitramfsTools),
+            _ => None,
+        }
+    }
+
+    /// What builds the image anew.
+    fn rebuild(self) -> &'static str {
+        match self {
+            Self::Dracut => "dracut --force",
+            Self::InitramfsTools => "update-initramfs -u",
+        }
+    }
+}
+
+/// What goes into the image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The volumes it opens; the image needs none of ours without one.
+    pub volumes: Vec<VolumeName>,
+    /// The lines of its bektab.
+    pub lines: Vec<String>,
+    /// Files to copy under the same path.
+    pub files: BTreeSet<PathBuf>,
+    /// Kernel modules that have to be there.
+    pub modules: BTreeSet<String>,
+    /// Kernel modules that are taken where the kernel has them.
+    pub modules_maybe: BTreeSet<String>,
+    /// Whether Key Vault can be needed.
+    pub network: Option<Network>,
+    /// What would keep the image from unlocking: ASCII, with place and next step.
+    pub warnings: Vec<String>,
+}
+
+/// Plans the image of the system that `host` answers for.
+pub fn plan(configuration: &Configuration, host: &dyn Host, tool: Tool) -> Plan {
+    let mut plan = Plan::default();
+    let selection = selection::select(configuration, host);
+    plan.warnings.extend(selection.warnings);
+    modules::always(&mut plan);
+    for entry in &selection.entries {
+        carried::carry(&mut plan, entry, host);
+        competing::warn(&mut plan, entry, host);
+    }
+    modules::check(&mut plan, host);
+    for warning in &mut plan.warnings {
+        *warning = crate::error::printable(&warning.replace("{rebuild}", tool.rebuild()), 400);
+    }
+    plan
+}
+
+impl Plan {
+    /// One item a line: a word, a tab, a value.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let mut add = |word: &str, value: &str| {
+            // A line break in a path would make a line of its own choosing.
+            if !value.contains(['\n', '\t']) {
+                text.push_str(&format!("{word}\t{value}\n"));
+            }
+        };
+        self.volumes.iter().for_each(|name| add("volume", name.as_str()));
+        self.lines.iter().for_each(|line| add("bektab", line));
+        self.files.iter().filter_map(|path| path.to_str()).for_each(|path| add("file", path));
+        self.modules.iter().for_each(|name| add("module", name));
+        self.modules_maybe.iter().for_each(|name| add("module-maybe", name));
+        match self.network {
+            Some(Network::Always) => add("network", "yes"),
+            Some(Network::Maybe) => add("network", "maybe"),
+            Some(Network::Never) | None => {}
+        }
+        self.warnings.iter().for_each(|warning| add("warning", warning));
+        text
+    }
+}

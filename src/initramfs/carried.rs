@@ -1,0 +1,147 @@
+//! One volume's share of the image: its line, its files, its modules.
+
+use std::path::Path;
+
+use super::host::{FileState, Host, Place};
+use super::luks::{self, Header};
+use super::{Plan, modules};
+use crate::config::{Entry, render};
+use crate::volume::{HeaderSpec, KeySpec, Network, Volume};
+
+/// Adds the volume of `entry` to the plan.
+pub(super) fn carry(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
+    let mut volume = entry.volume.clone();
+    ciphers(plan, &volume, host);
+    if let Some(header) = volume.options.header.take() {
+        volume.options.header = Some(self::header(plan, &volume, header, host));
+    }
+    key(plan, &volume, host);
+    network(plan, &volume, host);
+    match render::line(&volume) {
+        Ok(line) => {
+            plan.lines.push(line);
+            plan.volumes.push(volume.name);
+        }
+        Err(reason) => plan.warnings.push(format!(
+            "{}: {reason}; its line on {}:{} cannot be written to the image",
+            volume.name,
+            entry.file.display(),
+            entry.line
+        )),
+    }
+}
+
+/// What the header asks of the kernel, wherever it is now.
+fn ciphers(plan: &mut Plan, volume: &Volume, host: &dyn Host) {
+    let head = match (&volume.options.header, &volume.device) {
+        (Some(HeaderSpec::Path(path)), _) => host.head(path, luks::HEAD),
+        (Some(HeaderSpec::On { .. }), _) => Vec::new(),
+        (None, device) => host.head(&device.udev_path(), luks::HEAD),
+    };
+    let header = Header::parse(&head);
+    if header.as_ref().is_some_and(|header| header.reencryption) {
+        plan.warnings.push(format!(
+            "{}: a reencryption is under way; let it end before the next boot",
+            volume.name
+        ));
+    }
+    modules::ciphers(plan, header.as_ref());
+}
+
+/// Where the image finds the header.
+///
+/// On a file system of its own it is read there, at boot: it is rotated and reencrypted, and a copy
+/// in the image would be the header of yesterday. On the root there is no choice.
+fn header(plan: &mut Plan, volume: &Volume, header: HeaderSpec, host: &dyn Host) -> HeaderSpec {
+    let name = &volume.name;
+    let path = match header {
+        HeaderSpec::On { path, device } => {
+            modules::file_system(plan, host.file_system(&device).as_deref());
+            return HeaderSpec::On { path, device };
+        }
+        HeaderSpec::Path(path) => path,
+    };
+    match (host.file(&path), host.place(&path)) {
+        (FileState::Device, _) => {}
+        (state, Place::Separate(file_system)) => {
+            if state == FileState::Missing {
+                missing(plan, volume, "the header", &path);
+            }
+            modules::file_system(plan, file_system.kind.as_deref());
+            match file_system.device {
+                Some(device) => return HeaderSpec::On { path: file_system.path, device },
+                None => plan.warnings.push(format!(
+                    "{name}: {}, where the header is, has a file system without UUID; give it \
+                     one in fstab, or write header=PATH:DEVICE",
+                    file_system.point.display()
+                )),
+            }
+        }
+        (FileState::File, Place::Root) => {
+            plan.files.insert(path.clone());
+        }
+        (FileState::Missing, Place::Root) => missing(plan, volume, "the header", &path),
+        (FileState::Unusable(reason), Place::Root) => plan
+            .warnings
+            .push(format!("{name}: the header {} cannot be copied: {reason}", path.display())),
+    }
+    HeaderSpec::Path(path)
+}
+
+/// A wrapped key is harmless and goes along; a key in the clear stays out of the image, which lies
+/// on an unencrypted /boot.
+fn key(plan: &mut Plan, volume: &Volume, host: &dyn Host) {
+    match &volume.key {
+        KeySpec::Find | KeySpec::KeyFile(_) => modules::key_disk(plan),
+        KeySpec::Path(path) if volume.options.kek.is_some() => match host.file(path) {
+            FileState::File => {
+                plan.files.insert(path.clone());
+            }
+            FileState::Missing => missing(plan, volume, "the wrapped key", path),
+            FileState::Device => {}
+            FileState::Unusable(reason) => plan.warnings.push(format!(
+                "{}: the wrapped key {} cannot be copied: {reason}",
+                volume.name,
+                path.display()
+            )),
+        },
+        KeySpec::Path(path) => plan.warnings.push(format!(
+            "{}: the key {} is not copied, the image is not encrypted; wrap it and write kek=, or \
+             use the key disk or Key Vault",
+            volume.name,
+            path.display()
+        )),
+        KeySpec::Secret(_) => {}
+    }
+}
+
+fn network(plan: &mut Plan, volume: &Volume, host: &dyn Host) {
+    let need = volume.network();
+    if need == Network::Never {
+        return;
+    }
+    if plan.network != Some(Network::Always) {
+        plan.network = Some(need);
+    }
+    modules::network(plan);
+    let authorities = volume.options.ca.clone().or_else(|| host.authorities());
+    match authorities {
+        None => plan.warnings.push(format!(
+            "{}: no certificate authorities, so Key Vault cannot be asked; install \
+             ca-certificates, then: {{rebuild}}",
+            volume.name
+        )),
+        Some(path) if host.file(&path) == FileState::File => {
+            plan.files.insert(path);
+        }
+        Some(path) => missing(plan, volume, "the certificate authorities", &path),
+    }
+}
+
+fn missing(plan: &mut Plan, volume: &Volume, what: &str, path: &Path) {
+    plan.warnings.push(format!(
+        "{}: {what} {} is not there; put it there, then: {{rebuild}}",
+        volume.name,
+        path.display()
+    ));
+}

@@ -1,0 +1,85 @@
+//! Which volumes the initramfs opens.
+//!
+//! Those that say so (`x-initrd.attach`), and those without which there is no root. ADE's lines
+//! never say so: its own scripts in the image knew.
+
+use super::host::{Host, Stack};
+use crate::config::{Configuration, Entry, Origin};
+use crate::error::Kind;
+use crate::volume::Volume;
+
+/// ADE's name for the mapping of the OS disk.
+const OS_MAPPER: &str = "osencrypt";
+
+/// The volumes of the image, and what is to be said about the others.
+pub(super) struct Selection {
+    /// In the order in which they are configured.
+    pub entries: Vec<Entry>,
+    /// For [`Plan::warnings`](super::Plan::warnings).
+    pub warnings: Vec<String>,
+}
+
+/// Chooses among the lines of `configuration`.
+pub(super) fn select(configuration: &Configuration, host: &dyn Host) -> Selection {
+    let stack = host.root_stack();
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut warnings = Vec::new();
+    for entry in &configuration.entries {
+        let volume = &entry.volume;
+        let is_first = configuration.find(&volume.name).is_ok_and(|first| first == entry);
+        if !is_first || !belongs(entry, &stack) {
+            continue;
+        }
+        if !volume.options.initrd && entry.origin == Origin::Bektab {
+            warnings.push(format!(
+                "{}: the root stands on it; taken in, but write x-initrd.attach on line {} of {}",
+                volume.name,
+                entry.line,
+                entry.file.display()
+            ));
+        }
+        let options = crate::volume::Options { initrd: true, ..volume.options.clone() };
+        let volume = Volume { options, ..volume.clone() };
+        entries.push(Entry { volume, ..entry.clone() });
+    }
+    for problem in &configuration.problems {
+        if let Some(warning) = refused(problem, &stack) {
+            warnings.push(warning);
+        }
+    }
+    if entries.is_empty() && !configuration.entries.is_empty() {
+        warnings.extend(stack.unknown.iter().map(|device| {
+            format!(
+                "the root is on {device}, which cannot be followed here; if it stands on a volume \
+                 of bektab, write x-initrd.attach on its line, then: {{rebuild}}"
+            )
+        }));
+    }
+    Selection { entries, warnings }
+}
+
+fn belongs(entry: &Entry, stack: &Stack) -> bool {
+    let volume = &entry.volume;
+    let below_root = stack.mappings.iter().any(|name| name == volume.name.as_str());
+    // Where nobody can say what the root stands on, ADE's name for its disk does.
+    let is_os_disk = entry.origin != Origin::Bektab
+        && volume.name.as_str() == OS_MAPPER
+        && !stack.unknown.is_empty();
+    volume.options.initrd || below_root || is_os_disk
+}
+
+/// What a line that does not parse means for the image; nothing when it is none of its volumes.
+fn refused(problem: &Kind, stack: &Stack) -> Option<String> {
+    match problem {
+        Kind::Configuration(diagnostic) => {
+            let name = diagnostic.text.split_whitespace().next().unwrap_or_default();
+            let is_meant = diagnostic.text.contains("x-initrd.attach")
+                || name == OS_MAPPER
+                || stack.mappings.iter().any(|mapping| mapping == name);
+            is_meant.then(|| {
+                format!("{problem}; the image will not open it; mend it, then: {{rebuild}}")
+            })
+        }
+        _ => Some(format!("{problem}; what it says is not in the image")),
+    }
+}
