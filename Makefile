@@ -6,6 +6,9 @@ bindir     = $(prefix)/bin
 mandir     = $(prefix)/share/man
 docdir     = $(prefix)/share/doc/bek-unlock
 systemddir = $(prefix)/lib/systemd
+scriptdir  = $(prefix)/lib/bek-unlock
+# initramfs-tools itself looks below /usr/share and /etc only.
+initramfstoolsdir = $(prefix)/share/initramfs-tools
 CARGO      = cargo
 RELEASE    = target/release
 MANUALS    = $(patsubst docs/man/%.scd,target/man/%,$(wildcard docs/man/*.scd))
@@ -70,6 +73,14 @@ install: man
 	install -D -m 0644 systemd/bek-unlock@.service.d/10-umount.conf \
 	    '$(DESTDIR)$(systemddir)/system/bek-unlock@.service.d/10-umount.conf'
 	install -m 0644 systemd/bek-unlock.catalog $(DESTDIR)$(systemddir)/catalog/
+	for script in hooks scripts/local-top scripts/local-bottom; do \
+	    to="$(DESTDIR)$(initramfstoolsdir)/$$script/bek-unlock"; \
+	    install -D -m 0755 "initramfs-tools/$$script/bek-unlock" "$$to" && \
+	        sed -i 's|=/usr/bin/|=$(bindir)/|; s|=/usr/lib/bek-unlock/|=$(scriptdir)/|' "$$to" || \
+	        exit 1; \
+	done
+	install -D -m 0755 initramfs-tools/keyscript $(DESTDIR)$(scriptdir)/keyscript
+	sed -i 's|/usr/bin/bek-unlock|$(bindir)/bek-unlock|' $(DESTDIR)$(scriptdir)/keyscript
 	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md CHANGELOG.md docs/*.md LICENSE*
 	for page in $(MANUALS); do \
 	    install -D -m 0644 "$$page" \

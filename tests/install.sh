@@ -21,6 +21,7 @@ main() {
         install_to "$tree" "$prefix"
         files_and_modes "$tree" "$prefix"
         unit_starts_what_is_installed "$tree" "$prefix"
+        scripts_start_what_is_installed "$tree" "$prefix"
     done
     echo 'install: fine'
 }
@@ -45,11 +46,12 @@ expected() {
     local path prefix=${1#/}
     while read -r path; do
         case $path in
-            bin/* | */system-generators/*) echo "755 $prefix/$path" ;;
+            bin/* | */system-generators/* | */initramfs-tools/* | */keyscript) echo "755 $prefix/$path" ;;
             *) echo "644 $prefix/$path" ;;
         esac
     done <<'FILES'
 bin/bek-unlock
+lib/bek-unlock/keyscript
 lib/systemd/catalog/bek-unlock.catalog
 lib/systemd/system-generators/bek-unlock-generator
 lib/systemd/system/bek-unlock.target
@@ -64,6 +66,9 @@ share/doc/bek-unlock/README.md
 share/doc/bek-unlock/azure.md
 share/doc/bek-unlock/testing.md
 share/doc/bek-unlock/threat-model.md
+share/initramfs-tools/hooks/bek-unlock
+share/initramfs-tools/scripts/local-bottom/bek-unlock
+share/initramfs-tools/scripts/local-top/bek-unlock
 share/man/man5/bektab.5
 share/man/man7/bek-unlock-messages.7
 share/man/man8/bek-unlock-generator.8
@@ -79,6 +84,18 @@ unit_starts_what_is_installed() {
     ((${#programs[@]} == 2)) || fail "$prefix: ${#programs[@]} command lines in the unit, not 2"
     for program in "${programs[@]}"; do
         [[ $program == "$prefix"/bin/* && -x $tree$program ]] || fail "$prefix: the unit starts $program"
+    done
+}
+
+# An image gets the program and the keyscript from where they are.
+scripts_start_what_is_installed() {
+    local tree=$1 prefix=$2 path
+    local -a paths
+    mapfile -t paths < <(sed -n 's/^\(exec \|PROGRAM=\|KEYSCRIPT=\)\([^ ]*\).*/\2/p' \
+        "$tree$prefix/lib/bek-unlock/keyscript" "$tree$prefix/share/initramfs-tools/hooks/bek-unlock")
+    ((${#paths[@]} == 3)) || fail "$prefix: ${#paths[@]} paths in the scripts, not 3"
+    for path in "${paths[@]}"; do
+        [[ $path == "$prefix"/* && -x $tree$path ]] || fail "$prefix: the scripts start $path"
     done
 }
 
