@@ -24,6 +24,7 @@ use crate::volume::VolumeName;
 pub mod args;
 mod attach;
 mod initramfs;
+mod keyscript;
 mod sources;
 mod status;
 
@@ -63,6 +64,7 @@ fn run(command: &Command) -> Result<(), Error> {
             report::result(&initramfs::plan(root, *tool, kernel.as_deref()));
             Ok(())
         }
+        Action::Keyscript => keyscript::run(),
         Action::Status { names } => {
             report::result(&status::run(Path::new("/"), names, command.json)?);
             Ok(())
@@ -103,6 +105,7 @@ fn crashed(action: &Action, place: String) -> Error {
         Action::Help | Action::InitramfsNames | Action::InitramfsPlan { .. } | Action::Version => {
             error(Goal::Run)
         }
+        Action::Keyscript => error(Goal::Unlock),
         Action::Status { .. } => error(Goal::Show),
     }
 }

@@ -19,6 +19,7 @@ pub mod diagnostic;
 mod fields;
 mod file;
 mod glue;
+pub mod keyscript;
 pub mod line;
 mod nearest;
 mod option_table;

@@ -83,6 +83,9 @@ pub trait LuksDevice {
         key: &Secret,
         options: &Options,
     ) -> Result<u32, OpenFailure>;
+
+    /// Tries `key` and maps nothing; the number of the keyslot it fits.
+    fn test(&mut self, key: &Secret, options: &Options) -> Result<u32, OpenFailure>;
 }
 
 /// Why a device was not opened.

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, seconds};
 use crate::hint;
 use crate::key::SourceName;
 use crate::message_id;
-use crate::unlock::Outcome;
+use crate::unlock::{Opened, Outcome};
 use crate::volume::{Volume, VolumeName};
 
 mod journal;
@@ -86,18 +86,7 @@ pub fn opened(volume: &Volume, outcome: &Outcome, elapsed: Duration, json: bool)
             );
         }
         Outcome::Opened(opened) => {
-            for kind in &opened.passed_over {
-                log::info!(
-                    MESSAGE_ID = message_id::for_kind(kind),
-                    BEK_ERROR = kind.name(),
-                    BEK_VOLUME = name;
-                    "{name}: passed over: {kind}"
-                );
-            }
-            if opened.trimmed {
-                let origin = &opened.origin;
-                log::warn!("{origin} fits only without its final newline");
-            }
+            on_the_way(&volume.name, opened);
             let device = opened.device.display().to_string();
             log::info!(
                 MESSAGE_ID = message_id::UNLOCKED,
@@ -108,6 +97,34 @@ pub fn opened(volume: &Volume, outcome: &Outcome, elapsed: Duration, json: bool)
                 "{name} unlocked with {} in {}", phrase(opened.source), seconds(elapsed)
             );
         }
+    }
+}
+
+/// Reports a key that was found for somebody else.
+pub fn key_found(volume: &Volume, found: &Opened, elapsed: Duration) {
+    on_the_way(&volume.name, found);
+    let device = found.device.display().to_string();
+    log::info!(
+        BEK_VOLUME = volume.name.as_str(),
+        BEK_DEVICE = device.as_str(),
+        BEK_SOURCE = found.source.as_str();
+        "{}: key found with {} in {}", volume.name, phrase(found.source), seconds(elapsed)
+    );
+}
+
+/// What is worth knowing though the key was found.
+fn on_the_way(name: &VolumeName, opened: &Opened) {
+    for kind in &opened.passed_over {
+        log::info!(
+            MESSAGE_ID = message_id::for_kind(kind),
+            BEK_ERROR = kind.name(),
+            BEK_VOLUME = name.as_str();
+            "{name}: passed over: {kind}"
+        );
+    }
+    if opened.trimmed {
+        let origin = &opened.origin;
+        log::warn!("{origin} fits only without its final newline");
     }
 }
 

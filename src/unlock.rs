@@ -17,7 +17,7 @@ use crate::key::{KeySource, SourceName};
 use crate::mapping::{Header, Luks, LuksDevice, Mapping, Mappings, Memory};
 use crate::volume::{Content, DeviceSpec, HeaderSpec, Volume};
 
-use attempt::Attempt;
+use attempt::{Attempt, Fit};
 use rounds::ask_all;
 
 mod attempt;
@@ -89,6 +89,13 @@ pub struct Opened {
     pub passed_over: Vec<Kind>,
 }
 
+impl Opened {
+    fn with(key: Fit, device: PathBuf, header: Header, passed_over: Vec<Kind>) -> Self {
+        let Fit { keyslot, source, origin, trimmed } = key;
+        Self { device, header, keyslot, source, origin, trimmed, passed_over }
+    }
+}
+
 /// Opens `volume`, or finds it open.
 pub fn attach(
     volume: &Volume,
@@ -121,15 +128,29 @@ pub fn attach(
     };
     let header = luks.header().clone();
     verify(volume, world).map_err(fail)?;
-    Ok(Outcome::Opened(Box::new(Opened {
-        device: device.clone(),
-        header,
-        keyslot: key.keyslot,
-        source: key.source,
-        origin: key.origin,
-        trimmed: key.trimmed,
-        passed_over,
-    })))
+    Ok(Outcome::Opened(Box::new(Opened::with(key, device.clone(), header, passed_over))))
+}
+
+/// Finds the key of `volume` for somebody else, who opens it and looks at its content.
+///
+/// `world.luks` takes the opening's place: it hands over the key that fits, and maps nothing.
+pub fn find_key(
+    volume: &Volume,
+    world: &mut World<'_>,
+    sources: &mut dyn Sources,
+    deadline: &Deadline<'_>,
+) -> Result<Opened, Error> {
+    let fail = |device: Option<&Path>, kind: Kind| {
+        Error::new(Goal::Unlock, kind).volume(&volume.name).device(device)
+    };
+    let device = wait_for_device(volume, world, deadline).map_err(|kind| fail(None, kind))?;
+    let mut luks =
+        load_header(volume, &device, world, deadline).map_err(|kind| fail(Some(&device), kind))?;
+    let mut attempt = Attempt { volume, luks: &mut *luks, memory: world.memory, deadline };
+    let (key, passed_over) = ask_all(&mut attempt, sources.of(volume, &device))
+        .map_err(|error| error.volume(&volume.name).device(Some(&device)))?;
+    let header = luks.header().clone();
+    Ok(Opened::with(key, device, header, passed_over))
 }
 
 /// Success when the mapping is ours, `NameInUse` when it is another device's.

@@ -37,13 +37,14 @@ const CORE: [&str; 15] = [
 const OUTER: [&str; 4] = ["cli", "edge", "generator", "report"];
 
 /// Who looks at a secret's bytes, and what for. Nothing else does.
-const EXPOSE: [(&str, &str); 12] = [
+const EXPOSE: [(&str, &str); 13] = [
     ("azure.rs", "a renewed token that equals the refused one is of no use"),
     ("azure/answer.rs", "an error's body is JSON"),
     ("azure/imds.rs", "the token and the VM's name are in the body"),
     ("azure/list.rs", "a page of a list is JSON; it holds no values"),
     ("azure/vault.rs", "the secret and the unwrapped key are in the body"),
     ("edge/http.rs", "the Authorization header and the body of unwrapKey go out"),
+    ("edge/key_pipe.rs", "cryptsetup-initramfs is given the passphrase"),
     ("edge/luks.rs", "libcryptsetup is given the passphrase"),
     ("key/disk.rs", "a key that two key files hold is tried once"),
     ("key/unwrap.rs", "whether a file holds a wrapped key shows in its shape"),

@@ -21,6 +21,8 @@ Commands:
                    open a volume: the line NAME of /etc/bektab, or the fields
                    given here
   detach NAME      close it
+  keyscript        write the key of the volume in CRYPTTAB_* to a pipe, for
+                   cryptsetup-initramfs
   status [NAME...] what is open, from which key source, since when
   initramfs plan [--tool dracut|initramfs-tools] [--root DIR] [--kernel RELEASE]
                    what an image needs to open the root disk, for its builder
@@ -78,6 +80,8 @@ pub enum Action {
         /// What builds the image.
         tool: Tool,
     },
+    /// Hand a key to cryptsetup-initramfs.
+    Keyscript,
     /// Say what is open.
     Status {
         /// Which ones; all when empty.
@@ -136,6 +140,9 @@ impl Command {
                 tool: tool.unwrap_or(Tool::Dracut),
             },
             ("initramfs", _) => return Err("initramfs takes plan or names".to_owned()),
+            // Its standard output is the key, and nothing else.
+            ("keyscript", []) if !json => Action::Keyscript,
+            ("keyscript", _) => return Err("keyscript takes no arguments".to_owned()),
             ("status", names) => {
                 Action::Status { names: names.iter().map(|n| volume(n)).collect::<Result<_, _>>()? }
             }
@@ -201,6 +208,8 @@ mod tests {
             ("attach a b c d e", "attach takes NAME [DEVICE [KEY [OPTIONS]]]"),
             ("attach a/b", "'/' is not allowed in a volume name"),
             ("detach", "detach takes one NAME"),
+            ("keyscript data1", "keyscript takes no arguments"),
+            ("keyscript --json", "keyscript takes no arguments"),
             ("status --bogus", "invalid option '--bogus'"),
         ] {
             assert_eq!(parse(words).unwrap_err(), message, "{words}");

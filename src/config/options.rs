@@ -33,6 +33,25 @@ pub(super) fn parse(field: Word<'_>) -> Result<Options, Fault> {
 /// Unknown options and ours are left out, and so are flags with a value; the last of two wins. A
 /// value that crypttab(5) does not allow either is an error all the same.
 pub(super) fn parse_crypttab(field: Word<'_>) -> Result<Options, Fault> {
+    parse_of(field, |origin| origin == Origin::Crypttab)
+}
+
+/// Parses the fourth field of a crypttab(5) line that asks us for its key: ours count, too.
+pub(super) fn parse_keyscript(field: &Word<'_>) -> Result<Options, Fault> {
+    parse_of(*field, |_| true)
+}
+
+/// Sets the option of this name to the whole of `value`.
+pub(super) fn set(name: &str, value: &Word<'_>, options: &mut Options) -> Result<(), Fault> {
+    let name = Word { raw: name, column: value.column }.decode()?;
+    match row(name.as_str()) {
+        Some(row) => row.apply(options, &name, Some(&value.decode()?), value),
+        None => Err(unknown(value, &name)),
+    }
+}
+
+/// What a crypttab says, as far as its options are from where `counts` says.
+fn parse_of(field: Word<'_>, counts: impl Fn(Origin) -> bool) -> Result<Options, Fault> {
     let mut options = Options::default();
     if matches!(field.raw, "-" | "none") {
         return Ok(options);
@@ -40,9 +59,7 @@ pub(super) fn parse_crypttab(field: Word<'_>) -> Result<Options, Fault> {
     for word in field.split(&[',']) {
         let (name, value) = word.decode()?.split_equals();
         match row(name.as_str()) {
-            Some(row)
-                if row.origin == Origin::Crypttab && (row.takes_value() || value.is_none()) =>
-            {
+            Some(row) if counts(row.origin) && (row.takes_value() || value.is_none()) => {
                 row.apply(&mut options, &name, value.as_ref(), &word)?;
             }
             _ => {}

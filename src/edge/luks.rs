@@ -115,13 +115,7 @@ impl LuksDevice for Loaded {
         key: &Secret,
         options: &Options,
     ) -> Result<u32, OpenFailure> {
-        let asked = |slot: u32| options.key_slot.is_none_or(|only| only == slot);
-        if let Some((slot, iterations)) = self.costly.iter().find(|(slot, _)| asked(*slot)) {
-            return Err(OpenFailure::Other(Kind::HeaderUnusable {
-                path: self.metadata.clone(),
-                reason: format!("keyslot {slot} asks for {iterations} iterations"),
-            }));
-        }
+        self.refuse_costly(options)?;
         words::forget();
         let put_off = PutOff::begin();
         let opened = self.crypt.activate_handle().activate_by_passphrase(
@@ -138,36 +132,62 @@ impl LuksDevice for Loaded {
             }
             (Err(_), None) => drop(put_off),
         }
-        opened.map_err(|error| self.open_failure(name, options, &error))
+        opened.map_err(|error| self.open_failure(Some(name), options, &error))
+    }
+
+    fn test(&mut self, key: &Secret, options: &Options) -> Result<u32, OpenFailure> {
+        self.refuse_costly(options)?;
+        words::forget();
+        // Without a name nothing is mapped, and a signal may end this at any time.
+        let fits = self.crypt.activate_handle().activate_by_passphrase(
+            None,
+            options.key_slot,
+            key.expose(),
+            CryptActivate::SERIALIZE_MEMORY_HARD_PBKDF,
+        );
+        fits.map_err(|error| self.open_failure(None, options, &error))
     }
 }
 
 impl Loaded {
+    /// An error where a keyslot that would be tried asks for more than cost.rs allows.
+    fn refuse_costly(&self, options: &Options) -> Result<(), OpenFailure> {
+        let asked = |slot: u32| options.key_slot.is_none_or(|only| only == slot);
+        match self.costly.iter().find(|(slot, _)| asked(*slot)) {
+            None => Ok(()),
+            Some((slot, iterations)) => Err(OpenFailure::Other(Kind::HeaderUnusable {
+                path: self.metadata.clone(),
+                reason: format!("keyslot {slot} asks for {iterations} iterations"),
+            })),
+        }
+    }
+
+    /// What a failed try means; with the name that was to be mapped, if one was.
     fn open_failure(
         &self,
-        name: &VolumeName,
+        name: Option<&VolumeName>,
         options: &Options,
         error: &LibcryptErr,
     ) -> OpenFailure {
-        OpenFailure::Other(match errno(error) {
+        OpenFailure::Other(match (errno(error), name) {
             // ENOENT without a keyslot asked for: it opened one that is not the volume's.
-            Errno::EPERM => return OpenFailure::WrongKey,
-            Errno::ENOENT if options.key_slot.is_none() => return OpenFailure::WrongKey,
-            Errno::ENOENT => Kind::HeaderUnusable {
+            (Errno::EPERM, _) => return OpenFailure::WrongKey,
+            (Errno::ENOENT, _) if options.key_slot.is_none() => return OpenFailure::WrongKey,
+            (Errno::ENOENT, _) => Kind::HeaderUnusable {
                 path: self.metadata.clone(),
                 reason: "the keyslot asked for is not in use".to_owned(),
             },
-            Errno::EEXIST => {
+            (Errno::EEXIST, Some(name)) => {
                 Kind::NameInUse { name: name.clone(), device: "another device".to_owned() }
             }
-            Errno::EBUSY => Kind::VolumeBusy {
+            (Errno::EBUSY, _) => Kind::VolumeBusy {
                 holders: vec!["another mapping or mount of the encrypted device".to_owned()],
             },
-            Errno::ENOMEM => Kind::MemoryShort {
+            (Errno::ENOMEM, _) => Kind::MemoryShort {
                 needed_kib: self.header.keyslots.iter().map(|s| s.memory_kib).max().unwrap_or(0),
                 available_kib: 0,
             },
-            Errno::EINVAL | Errno::EIO | Errno::ENOSYS | Errno::ENOTSUP | Errno::ETXTBSY => {
+            (Errno::EINVAL | Errno::EIO | Errno::ENOSYS | Errno::ENOTSUP | Errno::ETXTBSY, _) => {
                 header_failure(&self.metadata, error)
             }
             _ => internal("activating the volume", error),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Opened, Outcome, Sources, World, attach};
+use super::{Opened, Outcome, Sources, World, attach, find_key};
 use crate::deadline::{Clock as _, Deadline, VirtualClock};
 use crate::device::Devices;
 use crate::error::{Error, Kind};
@@ -65,6 +65,15 @@ impl Case {
 
     /// What became of it, what the fakes saw, and how long it took.
     pub fn run(self) -> (Result<Outcome, Error>, Vec<String>, Duration) {
+        self.of(attach)
+    }
+
+    /// The same for the key alone.
+    pub fn find_key(self) -> (Result<Opened, Error>, Vec<String>, Duration) {
+        self.of(find_key)
+    }
+
+    fn of<T>(self, job: Job<T>) -> (Result<T, Error>, Vec<String>, Duration) {
         let events = Events::default();
         let keyslots = vec![Keyslot { number: 0, memory_kib: self.keyslot_memory_kib }];
         let header = Header { version: 2, uuid: "u".to_owned(), detached: false, keyslots };
@@ -82,11 +91,13 @@ impl Case {
         let mut world =
             World { devices: &mut devices, luks: &mut luks, mappings: &mappings, memory: &memory };
         let mut sources = Scripts { disk: self.disk, vault: self.vault, events: &events };
-        let result = attach(&self.volume, &mut world, &mut sources, &deadline);
+        let result = job(&self.volume, &mut world, &mut sources, &deadline);
         let events = events.borrow().clone();
         (result, events, clock.now())
     }
 }
+
+type Job<T> = fn(&Volume, &mut World<'_>, &mut dyn Sources, &Deadline<'_>) -> Result<T, Error>;
 
 /// A key as a file on the key disk holds it.
 pub fn key(text: &str) -> Candidate {
@@ -175,12 +186,21 @@ impl LuksDevice for FakeLuks {
         &self.header
     }
 
-    fn open(&mut self, _: &VolumeName, key: &Secret, _: &Options) -> Result<u32, OpenFailure> {
+    fn open(
+        &mut self,
+        _: &VolumeName,
+        key: &Secret,
+        options: &Options,
+    ) -> Result<u32, OpenFailure> {
         let shown = String::from_utf8_lossy(key.expose()).into_owned();
         self.events.borrow_mut().push(format!("try {shown:?}"));
         if let Some(kind) = &self.broken {
             return Err(OpenFailure::Other(kind.clone()));
         }
+        self.test(key, options)
+    }
+
+    fn test(&mut self, key: &Secret, _: &Options) -> Result<u32, OpenFailure> {
         if key.expose() == self.right_key { Ok(0) } else { Err(OpenFailure::WrongKey) }
     }
 }

@@ -11,6 +11,26 @@ fn the_right_key_opens() {
 }
 
 #[test]
+fn a_key_for_somebody_else_is_found_and_its_content_left_to_them() {
+    let (result, events, _) = detached().find_key();
+    let found = result.unwrap();
+    assert_eq!((found.source, found.header.detached), (SourceName::KeyDisk, true));
+    assert_eq!(events, ["ask key-disk for 90 s", "try \"right\""]);
+}
+
+#[test]
+fn no_key_is_handed_over_that_no_header_confirms() {
+    let mut wrong = Case::new();
+    wrong.disk = vec![Ok(vec![crate::unlock::fake::key("wrong")])];
+    assert_eq!(wrong.find_key().0.unwrap_err().kind.name(), "key-rejected");
+    let mut unformatted = Case::new();
+    unformatted.formatted = false;
+    let (result, events, _) = unformatted.find_key();
+    assert_eq!(result.unwrap_err().kind.name(), "header-unusable");
+    assert!(events.is_empty(), "{events:?}");
+}
+
+#[test]
 fn a_device_is_waited_for() {
     let mut case = Case::new();
     case.devices.device_after = 10;

@@ -1,0 +1,47 @@
+//! `bek-unlock keyscript`: a volume's key for cryptsetup-initramfs, which opens the volume itself.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::sources::KeySources;
+use crate::config::keyscript::{self, Request};
+use crate::deadline::Deadline;
+use crate::edge::block::BlockDevices;
+use crate::edge::key_pipe::KeyPipe;
+use crate::edge::mapping::MappedDevices;
+use crate::edge::memory::MemInfo;
+use crate::edge::process::{self, SystemClock};
+use crate::error::{Error, Goal, Kind};
+use crate::report::{self, logger};
+use crate::unlock::{self, World};
+
+/// How long a further try (`tries=` of crypttab(5)) waits: the first one had all of `timeout=`, and
+/// nobody types another passphrase meanwhile.
+const NEXT_TRY: Duration = Duration::from_secs(10);
+
+/// Writes the key of the volume that the environment describes to standard output.
+#[expect(clippy::disallowed_methods, reason = "a keyscript is told in CRYPTTAB_* what to do")]
+pub fn run() -> Result<(), Error> {
+    let fail = |kind: Kind| Error::new(Goal::Unlock, kind);
+    // First of all: no key is looked for that may not be handed over.
+    let mut pipe = KeyPipe::stdout().map_err(fail)?;
+    process::harden().map_err(fail)?;
+    let Request { volume, tried } = keyscript::request(std::env::vars_os()).map_err(fail)?;
+    logger::about(&volume.name);
+    let clock = SystemClock::new();
+    let mut deadline = Deadline::start(&clock, volume.options.timeout.0);
+    if tried > 0 {
+        deadline = deadline.within(NEXT_TRY);
+    }
+
+    let root = Path::new("/");
+    let mapped = MappedDevices::new(root);
+    let memory = MemInfo::new(root);
+    let mut devices = BlockDevices::new();
+    let mut world =
+        World { devices: &mut devices, luks: &mut pipe, mappings: &mapped, memory: &memory };
+    let mut sources = KeySources::new(root, &volume);
+    let found = unlock::find_key(&volume, &mut world, &mut sources, &deadline)?;
+    report::key_found(&volume, &found, deadline.elapsed());
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! What Debian's cryptsetup-initramfs tells a keyscript about a volume: variables of its environment.
+//!
+//! crypttab(5) of Debian names them: the fields of the line, decoded, with the device already found;
+//! each option it knows on its own; and how often the key was asked for before. The third field is
+//! that of bektab(5). Only these variables count, and each has its own place in a message.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::fields;
+use super::line::{Fault, Line, Word};
+use super::options;
+use crate::error::Kind;
+use crate::volume::{KeySpec, Options, Volume};
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The volume whose key is wanted.
+    pub volume: Volume,
+    /// How often it was asked for before; what `tries=` counts.
+    pub tried: u32,
+}
+
+/// Reads the variables in `environment`; all others are nobody's business here.
+///
+/// Errors: `Usage` where a variable is missing or no text, `Configuration` where it does not parse,
+/// with the variable in the place of the file.
+pub fn request(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Request, Kind> {
+    let environment = Environment::of(environment)?;
+    let name = environment.parse("CRYPTTAB_NAME", fields::name)?;
+    let device = environment.parse("CRYPTTAB_SOURCE", fields::device)?;
+    let (Some(name), Some(device)) = (name, device) else {
+        let text = "keyscript is for cryptsetup-initramfs, which sets CRYPTTAB_NAME and the others";
+        return Err(Kind::Usage(text.to_owned()));
+    };
+    let key = environment.parse("CRYPTTAB_KEY", fields::key)?.unwrap_or(KeySpec::Find);
+    let mut options =
+        environment.parse("CRYPTTAB_OPTIONS", options::parse_keyscript)?.unwrap_or_default();
+    environment.set("CRYPTTAB_OPTION_header", "header", &mut options)?;
+    environment.set("CRYPTTAB_OPTION_keyslot", "key-slot", &mut options)?;
+    let tried = environment.get("CRYPTTAB_TRIED").and_then(|text| text.parse().ok());
+    Ok(Request { volume: Volume { name, device, key, options }, tried: tried.unwrap_or(0) })
+}
+
+/// The variables of crypttab(5).
+struct Environment(Vec<(String, String)>);
+
+impl Environment {
+    fn of(pairs: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, Kind> {
+        let mut ours = Vec::new();
+        for (name, value) in pairs {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("CRYPTTAB_")) else {
+                continue;
+            };
+            let value = value
+                .into_string()
+                .map_err(|_| Kind::Usage(format!("{name} is not UTF-8 text")))?;
+            ours.push((name.to_owned(), value));
+        }
+        Ok(Self(ours))
+    }
+
+    /// The value of `variable`; an empty one is none.
+    fn get(&self, variable: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(name, _)| name == variable)?;
+        Some(value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    fn parse<T>(
+        &self,
+        variable: &str,
+        parse: impl FnOnce(&Word<'_>) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Kind> {
+        let Some(text) = self.get(variable) else { return Ok(None) };
+        let line = Line { file: Path::new(variable), number: 0, text };
+        parse(&Word { raw: text, column: 0 }).map(Some).map_err(|fault| line.blame(fault))
+    }
+
+    /// Sets `option` to what `variable` says: there a comma is no separator any more.
+    fn set(&self, variable: &str, option: &str, options: &mut Options) -> Result<(), Kind> {
+        self.parse(variable, |word| options::set(option, word, options)).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::{DeviceSpec, HeaderSpec, KeyFileName};
+
+    fn asked(pairs: &[(&str, &str)]) -> Result<Request, String> {
+        let standard = [("CRYPTTAB_NAME", "osencrypt"), ("CRYPTTAB_SOURCE", "/dev/sda1")];
+        let given = |name: &str| pairs.iter().any(|(given, _)| *given == name);
+        let all = standard.iter().filter(|(name, _)| !given(name)).chain(pairs);
+        request(all.map(|(name, value)| (name.into(), value.into())))
+            .map_err(|kind| kind.to_string())
+    }
+
+    #[test]
+    fn the_fields_are_bektab_s() {
+        let request = asked(&[
+            ("PATH", "/bin"),
+            ("CRYPTTAB_KEY", "https://v.vault.azure.net/secrets/s"),
+            (
+                "CRYPTTAB_OPTIONS",
+                "luks,discard,timeout=30,ca=/etc/ca.pem,key-slot=1,tries=2,initramfs",
+            ),
+            ("CRYPTTAB_OPTION_tries", "2"),
+            ("CRYPTTAB_TRIED", "1"),
+        ])
+        .unwrap();
+        assert_eq!(request.tried, 1);
+        let volume = request.volume;
+        assert_eq!(volume.name.as_str(), "osencrypt");
+        assert_eq!(volume.device, DeviceSpec::Path("/dev/sda1".into()));
+        assert!(matches!(volume.key, KeySpec::Secret(_)));
+        assert_eq!(volume.options.timeout.0.unwrap().as_secs(), 30);
+        assert_eq!(volume.options.ca.as_deref(), Some(Path::new("/etc/ca.pem")));
+        assert_eq!(volume.options.key_slot, Some(1));
+    }
+
+    #[test]
+    fn what_is_left_out_is_looked_for() {
+        for key in ["", "-", "none"] {
+            let request = asked(&[("CRYPTTAB_KEY", key), ("CRYPTTAB_OPTIONS", "")]).unwrap();
+            assert_eq!((request.volume.key, request.tried), (KeySpec::Find, 0));
+            assert_eq!(request.volume.options, Options::default());
+        }
+        let request = asked(&[("CRYPTTAB_KEY", "/mnt/azure_bek_disk/k"), ("CRYPTTAB_TRIED", "x")]);
+        let request = request.unwrap();
+        assert_eq!(request.volume.key, KeySpec::KeyFile(KeyFileName::parse("k").unwrap()));
+        assert_eq!(request.tried, 0);
+    }
+
+    #[test]
+    fn a_variable_of_its_own_says_it_exactly() {
+        let request = asked(&[
+            ("CRYPTTAB_OPTIONS", "header=/boot/a,b,keyslot=3"),
+            ("CRYPTTAB_OPTION_header", "/boot/a,b"),
+            ("CRYPTTAB_OPTION_keyslot", "3"),
+        ]);
+        let options = request.unwrap().volume.options;
+        assert_eq!(options.header, HeaderSpec::parse("/boot/a,b"));
+        assert_eq!(options.key_slot, Some(3));
+    }
+
+    #[test]
+    fn nobody_else_s_variables_and_no_guesses() {
+        let missing =
+            "keyscript is for cryptsetup-initramfs, which sets CRYPTTAB_NAME and the others";
+        assert_eq!(asked(&[("CRYPTTAB_NAME", "")]).unwrap_err(), missing);
+        assert_eq!(asked(&[("CRYPTTAB_SOURCE", "")]).unwrap_err(), missing);
+        for (name, value, said) in [
+            ("CRYPTTAB_NAME", "a/b", "CRYPTTAB_NAME: '/' is not allowed in a volume name"),
+            ("CRYPTTAB_SOURCE", "sda1", "CRYPTTAB_SOURCE: a device is an absolute path"),
+            ("CRYPTTAB_KEY", "a/b", "CRYPTTAB_KEY: a file name on the key disk has no /"),
+            ("CRYPTTAB_OPTIONS", "vault=http://v", "CRYPTTAB_OPTIONS: "),
+            ("CRYPTTAB_OPTION_header", "luks", "CRYPTTAB_OPTION_header: not an absolute path"),
+            ("CRYPTTAB_OPTION_keyslot", "x", "CRYPTTAB_OPTION_keyslot: "),
+        ] {
+            let message = asked(&[(name, value)]).unwrap_err();
+            assert!(message.starts_with(said), "{message}");
+        }
+    }
+}
