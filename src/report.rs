@@ -108,7 +108,8 @@ pub fn key_found(volume: &Volume, found: &Opened, elapsed: Duration) {
         BEK_VOLUME = volume.name.as_str(),
         BEK_DEVICE = device.as_str(),
         BEK_SOURCE = found.source.as_str();
-        "{}: key found with {} in {}", volume.name, phrase(found.source), seconds(elapsed)
+        "{}: key from {} handed over after {}",
+        volume.name, phrase(found.source), seconds(elapsed)
     );
 }
 

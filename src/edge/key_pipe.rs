@@ -28,12 +28,12 @@ impl KeyPipe {
     /// Errors: `Usage` when it is no pipe. A key shown on a terminal or written to a file stays
     /// there, on a serial console's log for good.
     pub fn stdout() -> Result<Self, Kind> {
-        let refuse = |what: &str| Kind::Usage(format!("a key goes into a pipe only; {what}"));
+        let refuse = |what: &str| Kind::Usage(format!("a key is written into a pipe only; {what}"));
         let pipe = io::stdout().as_fd().try_clone_to_owned();
         let pipe = pipe.map_err(|_| refuse("standard output is closed"))?;
         let mode = fstat(&pipe).map_or(0, |stat| stat.st_mode);
         if SFlag::from_bits_truncate(mode) & SFlag::S_IFMT != SFlag::S_IFIFO {
-            return Err(refuse("standard output is none"));
+            return Err(refuse("standard output is no pipe"));
         }
         Ok(Self { luks: Libcryptsetup::new(), pipe: Rc::new(pipe) })
     }

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::fcntl::OFlag;
+use nix::sys::stat::{fstat, makedev};
 use systemd_journal_logger::connected_to_journal;
 
 use super::journal::Journal;
@@ -54,7 +55,9 @@ pub fn install(verbose: bool) {
     let console = if stderr_is_journal { console() } else { None };
     let stderr = match (&journal, stderr_is_journal) {
         (Some(_), true) => None,
-        _ if io::stderr().is_terminal() && !by_systemd => Some(Style::Colour),
+        _ if io::stderr().is_terminal() && !by_systemd && !stderr_is_console() => {
+            Some(Style::Colour)
+        }
         _ => Some(Style::Plain),
     };
     log::set_max_level(if verbose { LevelFilter::Debug } else { LevelFilter::Info });
@@ -67,6 +70,12 @@ pub fn install(verbose: bool) {
 #[expect(clippy::disallowed_methods, reason = "decides where lines go, nothing else")]
 fn started_by_systemd() -> bool {
     std::env::var_os("INVOCATION_ID").is_some()
+}
+
+/// Whether stderr is /dev/console (5, 1 in the kernel's devices.txt), as in an initramfs without
+/// systemd: a serial port whose other end is a log.
+fn stderr_is_console() -> bool {
+    fstat(io::stderr()).is_ok_and(|stat| stat.st_rdev == makedev(5, 1))
 }
 
 /// The system's console, where it can be had.
