@@ -18,6 +18,7 @@ pub mod mount;
 pub mod mountinfo;
 pub mod probe;
 pub mod process;
+pub mod resolver;
 pub mod signals;
 pub mod state;
 pub mod sysfs;

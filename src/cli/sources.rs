@@ -12,6 +12,7 @@ use crate::edge::block::BlockDevices;
 use crate::edge::file::SystemFiles;
 use crate::edge::http::{Endpoints, Network};
 use crate::edge::key_disk::{AttachedKeyDisks, configured_name};
+use crate::edge::resolver::Resolver;
 use crate::key::KeySource;
 use crate::key::candidates::Wanted;
 use crate::key::disk::KeyDisk;
@@ -34,7 +35,8 @@ impl KeySources {
     /// Sources for `volume`; connects to nothing yet.
     pub fn new(root: &Path, volume: &Volume) -> Self {
         let options = &volume.options;
-        let network = Network::new(options.ca.clone(), Endpoints::default());
+        let network = Network::new(options.ca.clone(), Endpoints::default())
+            .resolving(Resolver::of_initramfs(root));
         let settings = Settings {
             identity: options.identity.clone(),
             suffixes: options.vault_suffixes.clone(),

@@ -22,6 +22,7 @@ use reqwest::redirect;
 use self::problem::{classify, classify_read};
 use crate::azure::http::{Http, HttpError, Request, Response, Service};
 use crate::azure::id::Host;
+use crate::edge::resolver::Resolver;
 use crate::secret::Secret;
 
 pub mod authorities;
@@ -35,6 +36,7 @@ const METADATA_CONNECT: Duration = Duration::from_secs(3);
 pub struct Network {
     authorities: Option<PathBuf>,
     endpoints: Endpoints,
+    resolver: Option<Resolver>,
     metadata: Option<ManuallyDrop<Client>>,
     vaults: Option<ManuallyDrop<Client>>,
 }
@@ -52,7 +54,24 @@ pub struct Endpoints {
 impl Network {
     /// `ca` is the PEM file of the authorities to trust instead of the system's (`ca=`).
     pub fn new(ca: Option<PathBuf>, endpoints: Endpoints) -> Self {
-        Self { authorities: ca, endpoints, metadata: None, vaults: None }
+        Self { authorities: ca, endpoints, resolver: None, metadata: None, vaults: None }
+    }
+
+    /// The same, with the name servers of an initramfs looked after.
+    pub fn resolving(self, resolver: Option<Resolver>) -> Self {
+        Self { resolver, ..self }
+    }
+
+    /// Lets the coming request find its host; where that fails, the lookup says what is missing.
+    fn resolve(&self) {
+        match self.resolver.as_ref().map(Resolver::prepare) {
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some(servers))) => {
+                let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
+                log::info!("name servers for /etc/resolv.conf: {}", servers.join(", "));
+            }
+            Some(Err(error)) => log::debug!("/etc/resolv.conf: {error}"),
+        }
     }
 
     // A client is a handle: its clones share connections.
@@ -87,6 +106,7 @@ impl Network {
                 (self.metadata()?, format!("http://{address}{}", request.target))
             }
             Service::Vault(host) => {
+                self.resolve();
                 (self.vaults()?, format!("https://{}{}", host.host(), request.target))
             }
         };
