@@ -29,7 +29,7 @@ pub mod render;
 mod timespan;
 mod url;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub use self::arguments::volume_from_arguments;
@@ -171,6 +171,25 @@ impl Configuration {
             }
         }
         Err(Kind::NotConfigured { name: name.clone() })
+    }
+
+    /// The names of volumes that are spoken of and cannot be opened: [`Configuration::find`] gives
+    /// each its problem.
+    pub fn refused_names(&self) -> BTreeSet<VolumeName> {
+        let named = self.problems.iter().filter_map(|problem| match problem {
+            // Its line does not begin with a name.
+            Kind::Configuration(diagnostic) if diagnostic.file == Origin::CommandLine.path() => {
+                None
+            }
+            Kind::Configuration(diagnostic) => {
+                let line = Line { file: &diagnostic.file, number: 0, text: &diagnostic.text };
+                let first = line.words().first()?.decode().ok()?;
+                VolumeName::parse(first.as_str()).ok()
+            }
+            _ => None,
+        });
+        let named = named.chain(self.entries.iter().map(|entry| entry.volume.name.clone()));
+        named.chain(self.refused.keys().cloned()).filter(|name| self.find(name).is_err()).collect()
     }
 }
 

@@ -1,13 +1,18 @@
 //! bek-unlock-generator: makes systemd open the volumes of bektab(5) at boot.
 //!
+//! One program for both systems of a boot: in an initramfs it serves the image's bektab and the
+//! kernel command line, in the booted system bektab.
+//!
 //! The second composition root, beside cli.rs. systemd runs it before it loads units, with the
 //! boot waiting (systemd.generator(7)): it reads below `root`, writes below its output directory
 //! and to the kernel's log, and does nothing else. No process, no kernel module, no network, no
-//! device is opened, and neither libcryptsetup nor TLS is linked. Only /etc is read: during a
-//! daemon-reload an automount of /var would wait for the very systemd that waits for us.
+//! device is opened, and neither libcryptsetup nor TLS is linked. Only /etc, /proc/cmdline and /run
+//! are read: during a daemon-reload an automount of /var would wait for the very systemd that waits
+//! for us.
 
 pub mod class;
 pub mod dropin;
+pub mod initramfs;
 pub mod kmsg;
 pub mod plan;
 pub mod shipped;
@@ -21,8 +26,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use self::plan::Plan;
-use crate::config::{self, Origin};
+use self::class::Stage;
+use self::kmsg::Level;
+use self::plan::{Plan, Surroundings};
+use crate::config;
+use crate::edge::state::State;
 
 /// The program: `bek-unlock-generator NORMAL-DIR [EARLY-DIR LATE-DIR]`.
 ///
@@ -33,24 +41,39 @@ use crate::config::{self, Origin};
 pub fn main() -> ExitCode {
     let kmsg = Path::new("/dev/kmsg");
     let Some(directory) = std::env::args_os().nth(1).map(PathBuf::from) else {
-        kmsg::warn(kmsg, &["no output directory given; see systemd.generator(7)".to_owned()]);
+        let usage = "no output directory given; see systemd.generator(7)".to_owned();
+        kmsg::say(kmsg, Level::Warning, &[usage]);
         return ExitCode::FAILURE;
     };
-    let plan = plan(Path::new("/"));
+    let root = Path::new("/");
+    let plan = plan(root);
     let failures = write(&plan, &directory);
-    kmsg::warn(kmsg, &plan.notices);
-    kmsg::warn(kmsg, &failures);
+    // Nobody reads the journal of an initramfs that does not find its root.
+    let level = match Stage::of(root) {
+        Stage::Initramfs => Level::Error,
+        Stage::System => Level::Warning,
+    };
+    kmsg::say(kmsg, level, &plan.notices);
+    kmsg::say(kmsg, level, &failures);
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What the configuration below `root` asks for; nothing at all without a bektab.
+/// What the configuration below `root` asks for.
 pub fn plan(root: &Path) -> Plan {
-    let bektab = config::load_one(root, Origin::Bektab);
-    if bektab.entries.is_empty() && bektab.problems.is_empty() {
-        return Plan::default();
-    }
-    let mut plan = Plan::new(&bektab.entries, &crypttab_names(root));
-    plan.notices.splice(0..0, bektab.problems.iter().map(ToString::to_string));
+    let configuration = config::load_own(root);
+    let mut plan = match Stage::of(root) {
+        // `rd.bek=0`: nothing, and nothing to be said either.
+        Stage::Initramfs if configuration.off => return Plan::default(),
+        Stage::Initramfs => initramfs::plan(&configuration, &crypttab_names(root)),
+        Stage::System => {
+            let surroundings = Surroundings {
+                competitors: crypttab_names(root),
+                opened: State::new(root).of_initramfs(),
+            };
+            Plan::new(&configuration.entries, &surroundings)
+        }
+    };
+    plan.notices.splice(0..0, configuration.problems.iter().map(ToString::to_string));
     plan
 }
 

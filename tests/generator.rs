@@ -1,15 +1,17 @@
 //! The generator's output, case by case.
 //!
-//! A case is a directory tests/generator/NN-name: `etc/` is the input, `run.expected/` everything
-//! the generator writes below its output directory, and `kmsg.expected` what it says, where it says
-//! something. To add one, make the directory with its `etc/`, run
+//! A case is a directory tests/generator/NN-name, the root of a system: `etc/` is the input, with
+//! `etc/initrd-release` and `proc/cmdline` it is an initramfs, and `run/` holds what one has left.
+//! `run.expected/` is everything the generator writes below its output directory, `kmsg.expected`
+//! what it says, where it says something. To add one, make the directory with its `etc/`, run
 //!
 //!     BLESS=1 cargo test --test generator
 //!
 //! and read the difference before committing it.
 //!
 //! The library is run on the case as its root. The real binary, which reads /, is run in a user and
-//! mount namespace of its own where the case lies over /etc and a file over /dev/kmsg.
+//! mount namespace of its own where the case lies over /etc, /proc/cmdline and /run, and a file
+//! over /dev/kmsg.
 
 // clippy.toml allows unwrap inside #[test] only, not in the helpers here; BLESS is for the test.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
@@ -50,17 +52,20 @@ fn the_binary_writes_the_same() {
         let [run, kmsg] = ["run", "kmsg"].map(|name| work.path().join(name));
         fs::create_dir(&run).unwrap();
         fs::write(&kmsg, "").unwrap();
-        // Copied: mounted from the sources, /etc could be written to.
-        let etc = work.path().join("etc");
-        fs::create_dir(&etc).unwrap();
-        for file in fs::read_dir(case.join("etc")).unwrap().map(Result::unwrap) {
-            fs::copy(file.path(), etc.join(file.file_name())).unwrap();
+        // Copied: mounted from the sources, they could be written to. Never this machine's own.
+        let system = work.path().join("system");
+        copy(&case, &system);
+        fs::create_dir_all(system.join("run")).unwrap();
+        fs::create_dir_all(system.join("proc")).unwrap();
+        if !system.join("proc/cmdline").exists() {
+            fs::write(system.join("proc/cmdline"), "").unwrap();
         }
-        let script =
-            "mount --bind \"$1\" /etc && mount --bind \"$2\" /dev/kmsg && exec \"$3\" \"$4\"";
+        let script = "mount --bind \"$1/proc/cmdline\" /proc/cmdline && \
+                      mount --bind \"$2\" /dev/kmsg && mount --bind \"$1/etc\" /etc && \
+                      mount --bind \"$4\" /mnt && mount --bind \"$1/run\" /run && exec \"$3\" /mnt";
         let status = namespace()
             .args(["sh", "-c", script, "sh"])
-            .args([&etc, &kmsg, Path::new(BINARY), &run])
+            .args([&system, &kmsg, Path::new(BINARY), &run])
             .status()
             .unwrap();
         assert_eq!(status.code(), Some(0), "{}", case.display());
@@ -136,6 +141,17 @@ fn bless(run: &Path, found: &Tree) {
         match content.strip_prefix("-> ") {
             Some(target) => std::os::unix::fs::symlink(target, path).unwrap(),
             None => fs::write(path, content).unwrap(),
+        }
+    }
+}
+
+/// The input of a case: its directories but for the expected output.
+fn copy(case: &Path, to: &Path) {
+    for (path, content) in tree(case) {
+        if !path.contains(".expected") {
+            let path = to.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn run(name: &VolumeName, fields: &[String], json: bool) -> Result<(), Error
 
     let elapsed = deadline.elapsed();
     if let Outcome::Opened(opened) = &outcome {
-        let record = Record::of(opened, elapsed);
+        let record = Record::of(opened, elapsed, config::in_initramfs(root));
         if let Err(error) = State::new(root).write(name, &record) {
             log::debug!("remembering how {name} was opened: {error}");
         }

@@ -1,8 +1,10 @@
-//! /run/bek-unlock: what opened each volume, for `status`.
+//! /run/bek-unlock: what opened each volume, for `status` and for the generator.
 //!
-//! One small JSON file for each volume this boot, without anything secret. Losing one costs a
-//! column in `status` and nothing else, so failures to write are no failures of the unlock.
+//! One small JSON file for each volume this boot, without anything secret; an initramfs hands /run
+//! over to the booted system. Losing one costs a column in `status`, and at the worst an attempt at
+//! shutdown to close what is in use, so failures to write are no failures of the unlock.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -27,11 +29,14 @@ pub struct Record {
     pub since: u64,
     /// How long the unlock took, in milliseconds.
     pub elapsed_ms: u64,
+    /// Opened by the initramfs: what stands on it outlives every unit.
+    #[serde(default)]
+    pub initramfs: bool,
 }
 
 impl Record {
-    /// The record of a volume opened just now.
-    pub fn of(opened: &Opened, elapsed: Duration) -> Self {
+    /// The record of a volume opened just now, `initramfs` or booted system.
+    pub fn of(opened: &Opened, elapsed: Duration, initramfs: bool) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             source: opened.source.as_str().to_owned(),
@@ -39,6 +44,7 @@ impl Record {
             keyslot: opened.keyslot,
             since: now.as_secs(),
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            initramfs,
         }
     }
 }
@@ -75,6 +81,18 @@ impl State {
         serde_json::from_slice(&fs::read(self.file(name)).ok()?).ok()
     }
 
+    /// The volumes that the initramfs opened and nobody closed since.
+    pub fn of_initramfs(&self) -> BTreeSet<VolumeName> {
+        let Ok(entries) = fs::read_dir(&self.directory) else { return BTreeSet::new() };
+        entries
+            .filter_map(|entry| {
+                let file = entry.ok()?.file_name();
+                let name = VolumeName::parse(file.to_str()?.strip_suffix(".json")?).ok()?;
+                self.read(&name)?.initramfs.then_some(name)
+            })
+            .collect()
+    }
+
     /// Forgets `name`.
     pub fn remove(&self, name: &VolumeName) -> io::Result<()> {
         match fs::remove_file(self.file(name)) {
@@ -103,6 +121,7 @@ mod tests {
             keyslot: 0,
             since: 1,
             elapsed_ms: 2,
+            initramfs: false,
         };
         assert_eq!(state.read(&name), None);
         state.remove(&name).unwrap();
@@ -126,11 +145,36 @@ mod tests {
             keyslot: 0,
             since: 1,
             elapsed_ms: 2,
+            initramfs: false,
         };
         State::new(root.path()).write(&name, &record).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode(&directory), 0o755);
         assert_eq!(mode(&directory.join("data1.json")), 0o644);
+    }
+
+    #[test]
+    fn volumes_of_the_initramfs_are_told_from_the_others() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("run/bek-unlock");
+        fs::create_dir_all(directory.join("directory.json")).unwrap();
+        let record = |more: &str| {
+            format!(r#"{{"source":"file","origin":"","keyslot":0,"since":1,"elapsed_ms":2{more}}}"#)
+        };
+        let state = State::new(root.path());
+        for (file, content) in [
+            ("data.1.json", record("")),
+            ("osencrypt.json", record(r#","initramfs":true"#)),
+            ("late.json", record(r#","initramfs":false"#)),
+            ("new.json.new", record(r#","initramfs":true"#)),
+            ("a b.json", record(r#","initramfs":true"#)),
+            ("broken.json", "{".to_owned()),
+        ] {
+            fs::write(directory.join(file), content).unwrap();
+        }
+        let name = VolumeName::parse("osencrypt").unwrap();
+        assert_eq!(state.of_initramfs(), [name].into());
+        assert_eq!(State::new(&directory).of_initramfs(), BTreeSet::new());
     }
 
     #[test]

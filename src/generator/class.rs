@@ -10,9 +10,28 @@
 //! (by way of cryptsetup.target), because much of what makes a network waits for that. This is so
 //! when the line says `_netdev`, and when no source of the key is local.
 
+use std::path::Path;
+
+use crate::config;
 use crate::volume::Volume;
 
 pub use crate::volume::Network;
+
+/// The two systems of one boot, each with a systemd and a run of this generator of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The initramfs: finds and opens what the root file system stands on, and hands over.
+    Initramfs,
+    /// The booted system.
+    System,
+}
+
+impl Stage {
+    /// Which of them the system below `root` is.
+    pub fn of(root: &Path) -> Self {
+        if config::in_initramfs(root) { Self::Initramfs } else { Self::System }
+    }
+}
 
 /// What a volume waits for and what waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,22 +8,44 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::class::{Class, Network};
-use super::shipped::GROUP;
+use super::shipped::{GROUP, ROOT_DEVICE};
 use super::text::{Text, path_word};
 use super::unit_name;
-use crate::config::Entry;
+use crate::config::{Entry, Origin};
 use crate::volume::{HeaderSpec, KeySpec, Options, Volume};
 
-/// The text for `entry`, and what could not be said in it.
-pub fn instance(entry: &Entry) -> (String, Vec<String>) {
+/// The text for `entry` in the booted system, and what could not be said in it.
+///
+/// A volume that `stays_open` when everything else is stopped is bound to nothing.
+pub fn instance(entry: &Entry, stays_open: bool) -> (String, Vec<String>) {
     let volume = &entry.volume;
-    let mut unit = Text::new(&entry.file, entry.line);
-    unit.section("Unit").set("SourcePath", &entry.file.to_string_lossy());
-    let mut draft = Draft { unit, writable: Vec::new(), problems: Vec::new() };
+    let mut draft = Draft::new(entry);
     draft.place(volume);
-    draft.source(volume);
-    draft.parts(volume);
+    if stays_open {
+        draft.why("Stays open while everything is stopped: bound to no device and to no mount of");
+        draft
+            .why("its header or key, or the first of them to stop would close it. Where it is not");
+        draft.why("open yet, the program waits for them itself.");
+    } else {
+        draft.source(volume);
+        draft.parts(volume);
+    }
     draft.start_limit(&volume.options);
+    draft.writable(volume);
+    draft.finish()
+}
+
+/// The text for `entry` in an initramfs.
+pub fn instance_in_initramfs(entry: &Entry) -> (String, Vec<String>) {
+    let volume = &entry.volume;
+    let mut draft = Draft::new(entry);
+    draft.awaited_by_mounts(volume);
+    if !volume.options.nofail {
+        draft.why(
+            "The root is looked for when this is open; the emergency shell comes if it fails.",
+        );
+        draft.add("Before", ROOT_DEVICE);
+    }
     draft.finish()
 }
 
@@ -35,15 +57,20 @@ struct Draft {
 }
 
 impl Draft {
+    fn new(entry: &Entry) -> Self {
+        let mut unit = Text::new(&entry.file, entry.line);
+        unit.section("Unit");
+        // systemd compares its time with the unit's; the kernel command line has none.
+        if entry.origin != Origin::CommandLine {
+            unit.set("SourcePath", &entry.file.to_string_lossy());
+        }
+        Self { unit, writable: Vec::new(), problems: Vec::new() }
+    }
+
     /// Before what, and after what, the volume is opened.
     fn place(&mut self, volume: &Volume) {
         let class = Class::of(volume);
-        if volume.name.as_str().starts_with('.') {
-            self.why("%i of the template escapes a leading dot, a path's unit does not.");
-            let target = blockdev(volume);
-            self.add("Before", &target);
-            self.add("Wants", &target);
-        }
+        self.awaited_by_mounts(volume);
         if !volume.options.nofail {
             self.add("Before", class.target());
             self.add("Before", GROUP);
@@ -61,6 +88,16 @@ impl Draft {
         }
     }
 
+    /// The target that mounts of the mapped device come after, where the template cannot name it.
+    fn awaited_by_mounts(&mut self, volume: &Volume) {
+        if volume.name.as_str().starts_with('.') {
+            self.why("%i of the template escapes a leading dot, a path's unit does not.");
+            let target = blockdev(volume);
+            self.add("Before", &target);
+            self.add("Wants", &target);
+        }
+    }
+
     /// The encrypted device, or the file that holds it.
     fn source(&mut self, volume: &Volume) {
         let path = volume.device.udev_path();
@@ -69,9 +106,6 @@ impl Draft {
             self.mounts_for(&path);
             self.add("Wants", "modprobe@loop.service");
             self.add("After", "modprobe@loop.service");
-            if !volume.options.read_only {
-                self.writable.push(path);
-            }
             return;
         }
         let Some(device) = self.device_unit(&path) else { return };
@@ -95,12 +129,7 @@ impl Draft {
             match header {
                 // Its file system is mounted by the program itself, where nobody else sees it.
                 HeaderSpec::On { device, .. } => self.need(&device.udev_path()),
-                HeaderSpec::Path(path) => {
-                    self.need(path);
-                    if !is_device(path) {
-                        self.writable.push(path.clone());
-                    }
-                }
+                HeaderSpec::Path(path) => self.need(path),
             }
         }
         if let KeySpec::Path(key) = &volume.key {
@@ -110,6 +139,19 @@ impl Draft {
         if let Some(authorities) = &options.ca {
             self.why("The authorities of ca=.");
             self.need(authorities);
+        }
+    }
+
+    /// Files that hold data or a header, which the sandbox would make read-only.
+    fn writable(&mut self, volume: &Volume) {
+        let path = volume.device.udev_path();
+        if !is_device(&path) && !volume.options.read_only {
+            self.writable.push(path);
+        }
+        if let Some(HeaderSpec::Path(path)) = &volume.options.header {
+            if !is_device(path) {
+                self.writable.push(path.clone());
+            }
         }
     }
 

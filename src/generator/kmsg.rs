@@ -16,23 +16,33 @@ const LONGEST: usize = 900;
 /// How many lines one run may write; a broken file must not flood the console.
 const MOST: usize = 20;
 
-/// Writes `notices` as warnings to `kmsg`, each as one record.
-pub fn warn(kmsg: &Path, notices: &[String]) {
+/// How loud a notice is; the numbers are syslog's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// On the console also with `quiet` on the kernel command line.
+    Error = 3,
+    /// In the log.
+    Warning = 4,
+}
+
+/// Writes `notices` to `kmsg`, each as one record.
+pub fn say(kmsg: &Path, level: Level, notices: &[String]) {
     let Ok(mut file) = OpenOptions::new().write(true).open(kmsg) else { return };
     for notice in notices.iter().take(MOST) {
-        let _ = file.write_all(record(notice).as_bytes());
+        let _ = file.write_all(record(level, notice).as_bytes());
     }
     if let Some(more) = notices.len().checked_sub(MOST).filter(|more| *more > 0) {
         let _ = file.write_all(
-            record(&format!("{more} more; correct the first ones and reload")).as_bytes(),
+            record(level, &format!("{more} more; correct the first ones and reload")).as_bytes(),
         );
     }
 }
 
-/// `<28>` is facility daemon (3 << 3) and level warning (4), as systemd itself writes.
-fn record(notice: &str) -> String {
+/// Facility daemon (3), as systemd itself writes: a warning is `<28>`.
+fn record(level: Level, notice: &str) -> String {
+    let priority = (3 << 3) | level as u8;
     let process = std::process::id();
-    format!("<28>bek-unlock-generator[{process}]: {}\n", printable(notice, LONGEST))
+    format!("<{priority}>bek-unlock-generator[{process}]: {}\n", printable(notice, LONGEST))
 }
 
 #[cfg(test)]
@@ -41,7 +51,7 @@ mod tests {
 
     fn written(notices: &[String]) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
-        warn(file.path(), notices);
+        say(file.path(), Level::Warning, notices);
         std::fs::read_to_string(file.path()).unwrap()
     }
 
@@ -62,6 +72,6 @@ mod tests {
 
     #[test]
     fn no_kernel_log_is_no_error() {
-        warn(Path::new("/nonexistent/kmsg"), &["x".to_owned()]);
+        say(Path::new("/nonexistent/kmsg"), Level::Error, &["x".to_owned()]);
     }
 }

@@ -1,4 +1,4 @@
-//! From the lines of bektab to the files that make systemd open the volumes: pure.
+//! From the lines of bektab to the files that make the booted system open the volumes: pure.
 //!
 //! A volume is an instance of the shipped template: a link in the directories of what requires or
 //! wants it, and drop-ins for what only its line can say. Lines of other files get nothing here:
@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::shipped::{GROUP, TEMPLATE, UNITS};
+use super::shipped::{CLOSE_AT_SHUTDOWN, GROUP, TEMPLATE, UNITS};
 use super::unit_file::UnitFile;
 use super::{class::Class, dropin, text::Text, unit_name};
 use crate::config::{Entry, Origin};
-use crate::volume::{Limit, Options, Volume};
+use crate::volume::{Limit, Options, Volume, VolumeName};
 
 /// What is to be written, and what is to be said.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -22,44 +22,61 @@ pub struct Plan {
     pub notices: Vec<String>,
 }
 
+/// What the plan depends on beside bektab.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// The names that crypttab defines, too.
+    pub competitors: BTreeSet<String>,
+    /// The volumes that the initramfs opened.
+    pub opened: BTreeSet<VolumeName>,
+}
+
 impl Plan {
-    /// The plan for `entries`; `competitors` are the names that crypttab defines, too.
-    pub fn new(entries: &[Entry], competitors: &BTreeSet<String>) -> Self {
+    /// The plan for `entries`.
+    pub fn new(entries: &[Entry], surroundings: &Surroundings) -> Self {
+        let Surroundings { competitors, opened } = surroundings;
         let mut plan = Self::default();
         for entry in entries.iter().filter(|entry| entry.origin == Origin::Bektab) {
-            if competitors.contains(entry.volume.name.as_str()) {
-                plan.notice(
-                    entry,
-                    "/etc/crypttab opens this name, too: remove one of the two lines",
-                );
-            }
-            match Names::of(&entry.volume) {
-                Some(names) => plan.volume(entry, &names),
-                None => plan.notice(entry, "the name is too long for a unit; open it by hand"),
+            plan.competition(entry, competitors);
+            if let Some(names) = plan.names(entry) {
+                plan.volume(entry, &names, opened);
             }
         }
+        plan.carried_over(entries, opened);
         if plan.files.iter().any(|file| file.path.starts_with(format!("{GROUP}.wants"))) {
             plan.link("multi-user.target.wants", GROUP, GROUP);
         }
         plan
     }
 
-    fn volume(&mut self, entry: &Entry, names: &Names) {
+    /// Reports a name that systemd's own generator serves, too.
+    pub(super) fn competition(&mut self, entry: &Entry, competitors: &BTreeSet<String>) {
+        if competitors.contains(entry.volume.name.as_str()) {
+            self.notice(entry, "/etc/crypttab opens this name, too: remove one of the two lines");
+        }
+    }
+
+    /// The names of a volume's units, or a notice where it cannot have any.
+    pub(super) fn names(&mut self, entry: &Entry) -> Option<Names> {
+        let names = Names::of(&entry.volume.name);
+        if names.is_none() {
+            self.notice(entry, "the name is too long for a unit; open it by hand");
+        }
+        names
+    }
+
+    fn volume(&mut self, entry: &Entry, names: &Names, opened: &BTreeSet<VolumeName>) {
         let options = &entry.volume.options;
-        let directory = format!("{}.d", names.service);
-        let (text, problems) = dropin::instance(entry);
-        self.text(&directory, "50-bektab.conf", text);
+        let stays_open = stays_open(&entry.volume) || opened.contains(&entry.volume.name);
+        let (text, problems) = dropin::instance(entry, stays_open);
+        self.text(&names.drop_ins(), "50-bektab.conf", text);
         for problem in problems {
             self.notice(entry, &problem);
         }
-        if stays_open(&entry.volume) {
-            let mut text = Text::new(&entry.file, entry.line);
-            text.why("Opened by the initramfs, closed by systemd-shutdown: hides the template's");
-            text.why("drop-in of this name, which would close it at umount.target.");
-            self.text(&directory, "10-umount.conf", text.finish());
+        if stays_open {
+            self.never_closed(&names.drop_ins(), Text::new(&entry.file, entry.line));
         }
-        // A mount pulls the volume in, also with noauto.
-        self.link(&format!("{}.requires", names.mapped), &names.service, TEMPLATE);
+        self.pulled_in_by_mounts(names);
         if !options.noauto {
             let kind = if options.nofail { "wants" } else { "requires" };
             let target = Class::of(&entry.volume).target();
@@ -67,6 +84,29 @@ impl Plan {
             self.link(&format!("{GROUP}.wants"), &names.service, TEMPLATE);
         }
         self.waits(entry, names);
+    }
+
+    /// What the initramfs opened and no line of bektab names, such as ADE's root or a volume of the
+    /// kernel command line: its unit was handed over and has nothing but the shipped files now.
+    fn carried_over(&mut self, entries: &[Entry], opened: &BTreeSet<VolumeName>) {
+        let listed: BTreeSet<_> = entries.iter().map(|entry| &entry.volume.name).collect();
+        for name in opened.iter().filter(|name| !listed.contains(name)) {
+            if let Some(names) = Names::of(name) {
+                self.never_closed(&names.drop_ins(), Text::for_all());
+            }
+        }
+    }
+
+    /// Hides the shipped drop-in that closes a volume at shutdown.
+    fn never_closed(&mut self, directory: &str, mut text: Text) {
+        text.why("Opened by the initramfs, closed by systemd-shutdown: hides the template's");
+        text.why("drop-in of this name, which would close it at umount.target.");
+        self.text(directory, CLOSE_AT_SHUTDOWN, text.finish());
+    }
+
+    /// A mount pulls the volume in, also with noauto.
+    pub(super) fn pulled_in_by_mounts(&mut self, names: &Names) {
+        self.link(&format!("{}.requires", names.mapped), &names.service, TEMPLATE);
     }
 
     /// How long others wait for the mapped device, and this volume for its own.
@@ -97,31 +137,39 @@ impl Plan {
         self.text(&format!("{device}.d"), &format!("50-{}.conf", names.service), text.finish());
     }
 
-    fn text(&mut self, directory: &str, name: &str, text: String) {
+    pub(super) fn text(&mut self, directory: &str, name: &str, text: String) {
         self.files.push(UnitFile::text(directory, name, text));
     }
 
-    fn link(&mut self, directory: &str, name: &str, target: &str) {
+    pub(super) fn link(&mut self, directory: &str, name: &str, target: &str) {
         self.files.push(UnitFile::link(directory, name, &format!("{UNITS}/{target}")));
     }
 
-    fn notice(&mut self, entry: &Entry, text: &str) {
+    pub(super) fn notice(&mut self, entry: &Entry, text: &str) {
         let (file, line) = (entry.file.display(), entry.line);
         self.notices.push(format!("{file}:{line}: {}: {text}", entry.volume.name));
     }
 }
 
 /// The names of a volume's units.
-struct Names {
-    service: String,
-    mapped: String,
+pub(super) struct Names {
+    /// The instance of the template.
+    pub service: String,
+    /// The device it makes.
+    pub mapped: String,
 }
 
 impl Names {
-    fn of(volume: &Volume) -> Option<Self> {
-        let service = unit_name::instance("bek-unlock", volume.name.as_str(), "service")?;
-        let mapped = unit_name::device(&volume.name.mapped_path())?;
+    /// `None` where one of them is too long for a unit.
+    pub fn of(name: &VolumeName) -> Option<Self> {
+        let service = unit_name::instance("bek-unlock", name.as_str(), "service")?;
+        let mapped = unit_name::device(&name.mapped_path())?;
         Some(Self { service, mapped })
+    }
+
+    /// The directory of the instance's own drop-ins.
+    pub fn drop_ins(&self) -> String {
+        format!("{}.d", self.service)
     }
 }
 
@@ -145,7 +193,7 @@ fn mapped_wait(options: &Options) -> Limit {
 }
 
 /// systemd.time(7); rounded up, because 0 would be no limit.
-fn seconds(limit: Limit) -> String {
+pub(super) fn seconds(limit: Limit) -> String {
     match limit.0 {
         None => "infinity".to_owned(),
         Some(duration) => duration.as_millis().div_ceil(1000).max(1).to_string(),
