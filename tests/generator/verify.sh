@@ -7,8 +7,10 @@
 #      even with the mounts of remote volumes in local-fs.target
 #   3. after systemd has merged template and drop-ins, dependencies are those that
 #      systemd-cryptsetup-generator's units have, but for the differences listed below
-#   4. names are escaped as systemd-escape does, and the catalog compiles
-#   5. the exposure that systemd-analyze security counts does not grow
+#   4. in an initramfs a volume that does not open fails the target that brings the emergency shell,
+#      and nothing but that target, and what mounts come after, is ordered
+#   5. names are escaped as systemd-escape does, and the catalog compiles
+#   6. the exposure that systemd-analyze security counts does not grow
 #
 # Needs no root and no running systemd; changes nothing outside a temporary directory.
 set -euo pipefail
@@ -142,7 +144,7 @@ dependencies() {
         unit="-> Unit $unit:" awk '
             index($0, "-> Unit ") { inside = index($0, ENVIRON["unit"]) }
             inside' |
-        sed -nE 's/^\t\t(Requires|Wants|BindsTo|Conflicts|Before|After|RequiredBy|WantedBy|StopPropagatedFrom|RequiresMountsFor|IgnoreOnIsolate|DefaultDependencies|RemainAfterExit|Type|TimeoutStartSec|KeyringMode|OOMScoreAdjust): (.*)$/\1: \2/p' |
+        sed -nE 's/^\t\t(Requires|Wants|BindsTo|Conflicts|Before|After|RequiredBy|WantedBy|StopPropagatedFrom|RequiresMountsFor|IgnoreOnIsolate|DefaultDependencies|OnFailure|RemainAfterExit|Type|TimeoutStartSec|KeyringMode|OOMScoreAdjust): (.*)$/\1: \2/p' |
         sed -E 's/ \((origin|destination)-[^)]*\)$//
                 s/(system-)(bek\\x2dunlock|systemd\\x2dcryptsetup)(\.slice)/\1ours\3/' |
         sort -u
@@ -177,8 +179,11 @@ known_differences() {
     ours,lun) out+=('StopPropagatedFrom: dev-disk-azure-.*') ;;
     theirs,lun) out+=('BindsTo: dev-disk-azure-.*') ;;
     # Until v253 systemd orders these before umount.target although the initramfs closes them; since
-    # v254 it does not, and ours must not in any version.
-    theirs,initrd | theirs,usr) out+=('(Before|Conflicts): umount\.target') ;;
+    # v254 it does not, and ours must not in any version. Nor are ours bound to the device: when the
+    # initramfs hands over, devices are unknown for a moment.
+    theirs,initrd | theirs,usr)
+        out+=('(Before|Conflicts): umount\.target' '(BindsTo|After): dev-disk-.*\.device')
+        ;;
     # Until v253 systemd orders only volumes on devices before umount.target.
     ours,image) out+=('Before: umount\.target') ;;
     # crypttab has no word for "needs the network for its key only": _netdev says more.
@@ -240,6 +245,33 @@ compare_trees() {
         "$peer/run.expected/dev-mapper-plain.device.d/40-bek-unlock.conf" || fail "other limit"
 }
 
+# What an initramfs makes of the cases for it, with systemd's own targets.
+verify_initramfs() {
+    local case=$here/18-initramfs-lvm/run.expected said target=initrd-root-device.target
+    said=$(analyze "$case" initrd.target 2>&1) || true
+    ! grep -q 'ordering cycle' <<<"$said" || fail "initramfs: $said"
+    dependencies "$case" "$target" >"$work/target"
+    # A required unit that fails while the target is not ordered after it would fail nothing.
+    for said in 'Requires: bek-unlock@luks\x2dpv1.service' 'After: bek-unlock@luks\x2dpv1.service' \
+        'Requires: bek-unlock@\x2epv2.service' 'After: bek-unlock@\x2epv2.service' \
+        'Wants: bek-unlock@maybe.service' 'OnFailure: emergency.target'; do
+        grep -qxF "$said" "$work/target" || fail "$target has no $said"
+    done
+    # An optional volume is not waited for, a noauto one not even started.
+    for said in '(After|Requires): bek-unlock@maybe' '(Requires|Wants): bek-unlock@asked'; do
+        ! grep -qE "^$said\.service" "$work/target" || fail "$target has $said"
+    done
+    dependencies "$case" 'bek-unlock@luks\x2dpv1.service' >"$work/service"
+    {
+        printf 'After: %s\n' cryptsetup-pre.target system-ours.slice systemd-journald.socket \
+            systemd-modules-load.service systemd-remount-fs.service systemd-udevd-kernel.socket
+        printf 'Before: %s\n' 'blockdev@dev-mapper-luks\x2dpv1.target' "$target"
+    } | sort >"$work/wanted"
+    diff -u --label wanted --label found "$work/wanted" \
+        <(grep -E '^(After|Before|BindsTo|Conflicts|StopPropagatedFrom|RequiresMountsFor): ' \
+            "$work/service") || fail "initramfs: other dependencies"
+}
+
 # The table of unit_name.rs, asked again.
 verify_names() {
     local name escaped
@@ -278,6 +310,7 @@ install_units
 verify_cases
 verify_boot
 compare_with_peer
+verify_initramfs
 verify_names
 verify_catalog
 verify_exposure
