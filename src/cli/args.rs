@@ -21,12 +21,13 @@ Commands:
                    open a volume: the line NAME of /etc/bektab, or the fields
                    given here
   detach NAME      close it
+  initramfs plan [--tool TOOL] [--root DIR] [--kernel RELEASE]
+                   what an image needs to open the root disk, for the TOOL that
+                   builds it: dracut or initramfs-tools
+  initramfs names  what an image's script attaches
   keyscript        write the key of the volume in CRYPTTAB_* to a pipe, for
                    cryptsetup-initramfs
   status [NAME...] what is open, from which key source, since when
-  initramfs plan [--tool dracut|initramfs-tools] [--root DIR] [--kernel RELEASE]
-                   what an image needs to open the root disk, for its builder
-  initramfs names  what an image's script attaches
 
 Options:
   --json           print the result as JSON
