@@ -11,11 +11,15 @@ use crate::error::{Denied, FileProblem, Kind, SecretProblem, TransportProblem, T
 pub fn for_kind(kind: &Kind) -> Vec<String> {
     let fixed: &[&str] = match kind {
         Kind::Configuration(diagnostic) => {
+            let page = match diagnostic.file.to_str() {
+                Some("/proc/cmdline") => "bek-unlock-initramfs(7)",
+                _ => "bektab(5)",
+            };
             return diagnostic
                 .suggestion
                 .iter()
                 .map(|word| format!("did you mean {word}?"))
-                .chain(["see bektab(5)".to_owned()])
+                .chain([format!("see {page}")])
                 .collect();
         }
         Kind::ConfigurationUnreadable { .. } => &["its owner must be root, its mode 0644"],
@@ -195,6 +199,7 @@ fn denied_hints(denied: &Denied) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::azure::id::Host;
+    use crate::config::diagnostic::Diagnostic;
     use crate::error::Unreachable;
 
     fn denied(code: &str, status: u16) -> Kind {
@@ -226,6 +231,27 @@ mod tests {
             assert!(seen.insert(for_kind(&denied(code, 403))), "{code}");
         }
         assert!(seen.insert(for_kind(&denied("Unauthorized", 401))));
+    }
+
+    #[test]
+    fn a_mistake_is_explained_on_the_page_of_its_file() {
+        for (file, page) in [
+            ("/etc/bektab", "bektab(5)"),
+            ("command line", "bektab(5)"),
+            ("/proc/cmdline", "bek-unlock-initramfs(7)"),
+        ] {
+            let diagnostic = Diagnostic {
+                file: file.into(),
+                line: 1,
+                column: 1,
+                length: 1,
+                text: "nofial".to_owned(),
+                message: "unknown option \"nofial\"".to_owned(),
+                suggestion: Some("nofail".to_owned()),
+            };
+            let hints = for_kind(&Kind::Configuration(Box::new(diagnostic)));
+            assert_eq!(hints, ["did you mean nofail?".to_owned(), format!("see {page}")]);
+        }
     }
 
     #[test]

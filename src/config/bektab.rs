@@ -32,7 +32,7 @@ pub(super) fn volume(line: &Line<'_>, words: &[Word<'_>]) -> Result<Volume, Faul
     }
     let (key_word, option_word) = (rest.first(), rest.get(1));
     let key = match key_word {
-        Some(word) if option_word.is_none() && is_option_list(word.raw) => {
+        Some(word) if option_word.is_none() && options::is_list(word.raw) => {
             return Err(word.fault("options are the fourth field; write - for the key"));
         }
         Some(word) => fields::key(word)?,
@@ -49,7 +49,7 @@ pub(super) fn volume(line: &Line<'_>, words: &[Word<'_>]) -> Result<Volume, Faul
 /// Refuses what contradicts the key: a secret's URL leaves nothing to look for in a vault.
 ///
 /// `kek=` goes with every key, for a wrapped key may lie on the key disk or in a file too.
-fn agree(key: &KeySpec, options: &Options, field: &Word<'_>) -> Result<(), Fault> {
+pub(super) fn agree(key: &KeySpec, options: &Options, field: &Word<'_>) -> Result<(), Fault> {
     let given =
         [("vault", options.vault.is_some()), ("machine-name", options.machine_name.is_some())];
     match given.iter().find(|(_, given)| *given) {
@@ -59,11 +59,6 @@ fn agree(key: &KeySpec, options: &Options, field: &Word<'_>) -> Result<(), Fault
         }
         _ => Ok(()),
     }
-}
-
-/// Whether a third field holds options: somebody left the key out.
-fn is_option_list(text: &str) -> bool {
-    !text.starts_with('/') && text.split(',').any(options::is_option)
 }
 
 /// Everything from the fifth field on.

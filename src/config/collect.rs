@@ -156,6 +156,8 @@ mod tests {
              /dev/sdc /mnt/azure_bek_disk/k nofailosencrypt /dev/sde - luks # x",
         ),
         (Origin::AzureCryptMount, "data1 /dev/sdc /header /mnt/data ext4 False -1"),
+        (Origin::CommandLine, "ro rd.bek.device=d=/d \"rd.bek.options=d=timeout=1s 5ms\" rd.bek=0"),
+        (Origin::CommandLine, "rd.luks.ade.partuuid=0c0a6a60-02 rd_LUKS_BOOTUUID=1A2B-3C4D"),
     ];
 
     /// Parses, and checks what holds for every answer.

@@ -141,6 +141,25 @@ pub(super) fn is_uuid(text: &str) -> bool {
         })
 }
 
+/// Whether `text` is the UUID of a partition: of a GPT, or the number of a DOS partition table and
+/// that of the partition (`0c0a6a60-02`), as the kernel and libblkid spell it.
+pub(super) fn is_partition_uuid(text: &str) -> bool {
+    is_uuid(text) || is_hex(text, 8, 2)
+}
+
+/// Whether `text` is the UUID of a file system: a UUID, or the serial number of a FAT.
+pub(super) fn is_filesystem_uuid(text: &str) -> bool {
+    is_uuid(text) || is_hex(text, 4, 4)
+}
+
+/// Hexadecimal digits: `left` of them, a hyphen, `right` of them.
+fn is_hex(text: &str, left: usize, right: usize) -> bool {
+    let digits = |part: &str, count| {
+        part.len() == count && part.bytes().all(|digit| digit.is_ascii_hexdigit())
+    };
+    text.split_once('-').is_some_and(|(a, b)| digits(a, left) && digits(b, right))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,6 +246,26 @@ mod tests {
         assert_eq!(place(suffix(&value("*.vault.azure.example"))), (0, 21, suggested.clone()));
         assert_eq!(place(suffix(&value("https://vault.azure.example/"))), (0, 28, suggested));
         assert_eq!(place(suffix(&value("example"))), (0, 7, None));
+    }
+
+    #[test]
+    fn uuids_of_partitions_and_file_systems_are_told_from_slips() {
+        let uuid = "0C0A59E2-4b7d-4f0c-8d11-3a5b6c7d8e9f";
+        for (text, partition, filesystem) in [
+            (uuid, true, true),
+            ("0c0a6a60-02", true, false),
+            ("1A2B-3C4D", false, true),
+            ("", false, false),
+            ("-", false, false),
+            ("0c0a6a60-2", false, false),
+            ("0c0a6a60-0g", false, false),
+            ("*", false, false),
+            ("0c0a59e24b7d4f0c8d113a5b6c7d8e9f", false, false),
+            ("1a2b-3c4d-5e6f", false, false),
+        ] {
+            assert_eq!(is_partition_uuid(text), partition, "{text}");
+            assert_eq!(is_filesystem_uuid(text), filesystem, "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,12 @@ use crate::volume::Options;
 
 /// Parses the fourth field of bektab(5); `-` and `none` are no options, as for systemd-cryptsetup.
 pub(super) fn parse(field: Word<'_>) -> Result<Options, Fault> {
-    let mut options = Options::default();
+    add(Options::default(), field)
+}
+
+/// Parses such a field and sets what it says in `options`: a value given here replaces the one
+/// that is there, and a list grows.
+pub(super) fn add(mut options: Options, field: Word<'_>) -> Result<Options, Fault> {
     let mut seen = Vec::new();
     if matches!(field.raw, "-" | "none") {
         return Ok(options);
@@ -73,8 +78,13 @@ pub(super) fn find<'a>(field: Word<'a>, name: &str) -> Option<Word<'a>> {
     field.split(&[',']).find(|word| word.raw.split('=').next() == Some(name))
 }
 
+/// Whether a key holds options: somebody left the key out.
+pub(super) fn is_list(text: &str) -> bool {
+    !text.starts_with('/') && text.split(',').any(is_option)
+}
+
 /// Whether `text` is an option that takes no value, or one with its value.
-pub(super) fn is_option(text: &str) -> bool {
+fn is_option(text: &str) -> bool {
     let (name, value) = text.split_once('=').map_or((text, false), |(name, _)| (name, true));
     row(name).is_some_and(|row| row.takes_value() == value)
 }
