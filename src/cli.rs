@@ -60,6 +60,10 @@ fn run(command: &Command) -> Result<(), Error> {
             report::result(&initramfs::names(Path::new("/")));
             Ok(())
         }
+        Action::InitramfsNetwork => {
+            report::result(initramfs::network(Path::new("/")));
+            Ok(())
+        }
         Action::InitramfsPlan { kernel, root, tool } => {
             report::result(&initramfs::plan(root, *tool, kernel.as_deref()));
             Ok(())
@@ -102,9 +106,11 @@ fn crashed(action: &Action, place: String) -> Error {
     match action {
         Action::Attach { name, .. } => error(Goal::Unlock).volume(name),
         Action::Detach { name } => error(Goal::Close).volume(name),
-        Action::Help | Action::InitramfsNames | Action::InitramfsPlan { .. } | Action::Version => {
-            error(Goal::Run)
-        }
+        Action::Help
+        | Action::InitramfsNames
+        | Action::InitramfsNetwork
+        | Action::InitramfsPlan { .. }
+        | Action::Version => error(Goal::Run),
         Action::Keyscript => error(Goal::Unlock),
         Action::Status { .. } => error(Goal::Show),
     }

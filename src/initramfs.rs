@@ -14,10 +14,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::config::Configuration;
+use crate::error::printable;
 use crate::volume::{Network, VolumeName};
 
 pub use self::host::{FileState, FileSystem, Host, ModuleState, Place, Stack};
-pub use self::names::names;
+pub use self::names::{names, network};
 
 mod carried;
 mod competing;
@@ -67,6 +68,9 @@ pub struct Plan {
     pub lines: Vec<String>,
     /// Files to copy under the same path.
     pub files: BTreeSet<PathBuf>,
+    /// LUKS UUIDs of those volumes, as far as they are known, in lower case: dracut asks for such a
+    /// device on its own account, and must not.
+    pub luks_uuids: BTreeSet<String>,
     /// Kernel modules that have to be there.
     pub modules: BTreeSet<String>,
     /// Kernel modules that are taken where the kernel has them.
@@ -89,7 +93,7 @@ pub fn plan(configuration: &Configuration, host: &dyn Host, tool: Tool) -> Plan 
     }
     modules::check(&mut plan, host);
     for warning in &mut plan.warnings {
-        *warning = crate::error::printable(&warning.replace("{rebuild}", tool.rebuild()), 400);
+        *warning = printable(&warning.replace("{rebuild}", tool.rebuild()), 400);
     }
     plan
 }
@@ -107,6 +111,7 @@ impl Plan {
         self.volumes.iter().for_each(|name| add("volume", name.as_str()));
         self.lines.iter().for_each(|line| add("bektab", line));
         self.files.iter().filter_map(|path| path.to_str()).for_each(|path| add("file", path));
+        self.luks_uuids.iter().for_each(|uuid| add("luks-uuid", uuid));
         self.modules.iter().for_each(|name| add("module", name));
         self.modules_maybe.iter().for_each(|name| add("module-maybe", name));
         match self.network {

@@ -24,7 +24,9 @@ Commands:
   initramfs plan [--tool TOOL] [--root DIR] [--kernel RELEASE]
                    what an image needs to open the root disk, for the TOOL that
                    builds it: dracut or initramfs-tools
-  initramfs names  what an image's script attaches
+  initramfs names|network
+                   what an image's scripts attach, and whether it can need Key
+                   Vault
   keyscript        write the key of the volume in CRYPTTAB_* to a pipe, for
                    cryptsetup-initramfs
   status [NAME...] what is open, from which key source, since when
@@ -72,6 +74,8 @@ pub enum Action {
     Help,
     /// Say what an initramfs-tools image opens.
     InitramfsNames,
+    /// Say whether that can need the network.
+    InitramfsNetwork,
     /// Say what an image needs.
     InitramfsPlan {
         /// Release of the kernel that the image is for.
@@ -135,12 +139,13 @@ impl Command {
             ("detach", [name]) => Action::Detach { name: volume(name)? },
             ("detach", _) => return Err("detach takes one NAME".to_owned()),
             ("initramfs", [word]) if word == "names" => Action::InitramfsNames,
+            ("initramfs", [word]) if word == "network" => Action::InitramfsNetwork,
             ("initramfs", _) if is_plan => Action::InitramfsPlan {
                 kernel,
                 root: root.unwrap_or_else(|| PathBuf::from("/")),
                 tool: tool.unwrap_or(Tool::Dracut),
             },
-            ("initramfs", _) => return Err("initramfs takes plan or names".to_owned()),
+            ("initramfs", _) => return Err("initramfs takes plan, names or network".to_owned()),
             // Its standard output is the key, and nothing else.
             ("keyscript", []) if !json => Action::Keyscript,
             ("keyscript", _) => return Err("keyscript takes no arguments".to_owned()),

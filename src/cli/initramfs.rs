@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::config;
 use crate::edge::host::System;
 use crate::initramfs::{self, Tool};
+use crate::volume::Network;
 
 /// `plan`: the contents of an image, one item a line.
 ///
@@ -18,4 +19,13 @@ pub fn plan(root: &Path, tool: Tool, kernel: Option<&str>) -> String {
 pub fn names(root: &Path) -> String {
     let names = initramfs::names(&config::load(root));
     names.iter().map(|name| format!("{name}\n")).collect()
+}
+
+/// `network`: whether what is attached at boot can need Key Vault, in the words of the plan.
+pub fn network(root: &Path) -> &'static str {
+    match initramfs::network(&config::load(root)) {
+        Network::Always => "yes\n",
+        Network::Maybe => "maybe\n",
+        Network::Never => "",
+    }
 }

@@ -93,6 +93,7 @@ impl System {
         let below = path.strip_prefix(&line.point).ok()?;
         let subvolume = line.option("subvol").filter(|_| line.kind == "btrfs").unwrap_or("/");
         Some(FileSystem {
+            is_mounted: false,
             point: line.point.clone(),
             path: Path::new("/").join(subvolume.trim_start_matches('/')).join(below),
             device: device.or_else(|| uuid.map(DeviceSpec::Uuid)),
@@ -109,6 +110,7 @@ impl System {
         let superblock = probe::superblock(Path::new(&mount.source)).ok().flatten();
         let below = path.strip_prefix(&mount.point).ok()?;
         Some(FileSystem {
+            is_mounted: true,
             point: mount.point.clone(),
             path: mount.root.join(below),
             device: superblock.and_then(|found| found.uuid).map(DeviceSpec::Uuid),

@@ -23,8 +23,7 @@ pub(super) fn carry(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
             plan.volumes.push(volume.name);
         }
         Err(reason) => plan.warnings.push(format!(
-            "{}: {reason}; its line on {}:{} cannot be written to the image",
-            volume.name,
+            "{reason}; the image will not open it; see {}:{}",
             entry.file.display(),
             entry.line
         )),
@@ -64,7 +63,7 @@ fn header(plan: &mut Plan, volume: &Volume, header: HeaderSpec, host: &dyn Host)
     match (host.file(&path), host.place(&path)) {
         (FileState::Device, _) => {}
         (state, Place::Separate(file_system)) => {
-            if state == FileState::Missing {
+            if state == FileState::Missing && file_system.is_mounted {
                 missing(plan, volume, "the header", &path);
             }
             modules::file_system(plan, file_system.kind.as_deref());

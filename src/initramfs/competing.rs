@@ -25,6 +25,7 @@ pub(super) fn warn(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
         DeviceSpec::Uuid(uuid) => Some(uuid.clone()),
         device => host.luks_uuid(device),
     };
+    plan.luks_uuids.extend(uuid.as_ref().map(|uuid| uuid.to_ascii_lowercase()));
     for word in host.command_line().split_ascii_whitespace() {
         if competes(word, name.as_str(), uuid.as_deref()) {
             plan.warnings.push(format!(

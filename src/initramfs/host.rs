@@ -62,6 +62,8 @@ pub enum Place {
 /// A file system other than the root's, and a file on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSystem {
+    /// Whether it is mounted there now, so that what is not in it is missing.
+    pub is_mounted: bool,
     /// Where it is mounted, or is to be.
     pub point: PathBuf,
     /// The file, from the root of the file system.

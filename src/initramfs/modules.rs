@@ -19,7 +19,7 @@ pub(super) fn always(plan: &mut Plan) {
 /// To read the key disk.
 pub(super) fn key_disk(plan: &mut Plan) {
     require(plan, &["vfat"]);
-    maybe(plan, &["fat", "nls_ascii", "nls_cp437", "nls_iso8859_1", "nls_utf8"]);
+    maybe(plan, &["fat", "nls_ascii", "nls_cp437", "nls_iso8859-1", "nls_utf8"]);
 }
 
 /// To reach IMDS and Key Vault.

@@ -14,7 +14,8 @@ pub(super) fn of_mount(sysfs: &Sysfs, mount: &Mount) -> Option<Vec<String>> {
         return Some(of_node(sysfs, &node));
     }
     // btrfs mounts have a number of their own; the source is one device of perhaps several.
-    let node = sysfs.node_of(&std::fs::canonicalize(&mount.source).ok()?)?;
+    let source = mount.source.starts_with("/dev").then_some(&mount.source)?;
+    let node = sysfs.node_of(&std::fs::canonicalize(source).ok()?)?;
     let mut found = BTreeSet::from_iter(of_node(sysfs, &node));
     for name in sysfs.btrfs_members(&node.name) {
         found.extend(sysfs.node(&name).map(|node| of_node(sysfs, &node)).unwrap_or_default());

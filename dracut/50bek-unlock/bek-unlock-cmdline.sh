@@ -1,0 +1,46 @@
+#!/bin/sh
+# Before dracut's modules read the kernel command line: what this boot asks of them.
+#
+# At boot and not when the image is built, because the boot loader has a say: rd.bek=0,
+# rd.bek.options=, ip=, rd.neednet=0. Sourced by dracut, so nothing here exits.
+
+# shellcheck source=/dev/null
+command -v getargbool >/dev/null || . /lib/dracut-lib.sh
+
+# dracut itself asks for the LUKS volumes of the machine that built the image (rd.luks.uuid= in
+# /etc/cmdline.d), which would open ours under another name, with a prompt. What the boot loader
+# asks for stays.
+bek_unlock_not_by_dracut() {
+    [ -s /usr/lib/bek-unlock-luks-uuids ] || return 0
+    [ -n "$(bek-unlock initramfs names)" ] || return 0
+    for file in /etc/cmdline.d/*.conf; do
+        [ -f "$file" ] || continue
+        while read -r uuid; do
+            sed -i "s/rd\.luks\.uuid=luks-$uuid//g" "$file"
+        done </usr/lib/bek-unlock-luks-uuids
+    done
+}
+
+bek_unlock_network() {
+    [ -n "$(bek-unlock initramfs network)" ] || return 0
+    if ! getargbool 0 rd.neednet && [ -z "${netroot-}" ]; then
+        mkdir -p /run/initramfs
+        : >/run/initramfs/bek-unlock-network
+        # dracut reads this before the boot loader's words, and the last one counts.
+        mkdir -p /etc/cmdline.d
+        echo rd.neednet=1 >/etc/cmdline.d/10-bek-unlock.conf
+    fi
+    getargbool 0 rd.neednet || return 0
+    [ -e /usr/lib/systemd/system/systemd-networkd.service ] ||
+        [ -e /lib/systemd/system/systemd-networkd.service ] || return 0
+    # The networkd of dracut 059 does nothing unless ip= is given. This file's name sorts behind
+    # those of ip= and of the machine's owner, which win.
+    mkdir -p /run/systemd/network
+    printf '[Match]\nType=ether\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nClientIdentifier=mac\n' \
+        >/run/systemd/network/zzzz-bek-unlock.network
+    systemctl --no-block try-reload-or-restart systemd-networkd.service
+    systemctl --no-block start systemd-networkd.service
+}
+
+bek_unlock_not_by_dracut
+bek_unlock_network
