@@ -140,9 +140,10 @@ verify_boot() {
 dependencies() {
     local generated=$1 unit=$2
     SYSTEMD_LOG_LEVEL=debug analyze "$generated" "$unit" 2>/dev/null |
-        # In the environment: -v would read the backslashes of the name.
-        unit="-> Unit $unit:" awk '
-            index($0, "-> Unit ") { inside = index($0, ENVIRON["unit"]) }
+        # In the environment: -v would read the backslashes of the name. Before "Unit" stands an
+        # arrow, in ASCII or not.
+        unit=" Unit $unit:" awk '
+            /^[\t ]*[^\t ]+ Unit [^ ]*:/ { inside = index($0, ENVIRON["unit"]) }
             inside' |
         sed -nE 's/^\t\t(Requires|Wants|BindsTo|Conflicts|Before|After|RequiredBy|WantedBy|StopPropagatedFrom|RequiresMountsFor|IgnoreOnIsolate|DefaultDependencies|OnFailure|RemainAfterExit|Type|TimeoutStartSec|KeyringMode|OOMScoreAdjust): (.*)$/\1: \2/p' |
         sed -E 's/ \((origin|destination)-[^)]*\)$//
