@@ -170,9 +170,11 @@ known_differences() {
         ;;
     theirs)
         # The static node of /dev/loop-control, until v253; Requires=modprobe@loop later.
-        out+=('(Requires|After): (systemd-tmpfiles-setup-dev|modprobe@loop)\.service')
+        out+=('(Requires|Wants|After): (systemd-tmpfiles-setup-dev|modprobe@loop)\.service')
         # TPM2 keys, since v255.
         out+=('After: systemd-tpm2-setup-early\.service')
+        # Said outright by newer ones, too.
+        out+=('After: systemd-journald\.socket')
         ;;
     esac
     case $side,$name in
@@ -186,7 +188,7 @@ known_differences() {
         out+=('(Before|Conflicts): umount\.target' '(BindsTo|After): dev-disk-.*\.device')
         ;;
     # Until v253 systemd orders only volumes on devices before umount.target.
-    ours,image) out+=('Before: umount\.target') ;;
+    *,image) out+=('Before: umount\.target') ;;
     # crypttab has no word for "needs the network for its key only": _netdev says more.
     theirs,secret) out+=('After: remote-fs-pre\.target') ;;
     esac
