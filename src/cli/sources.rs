@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::azure::{Azure, Settings};
+use crate::config;
 use crate::device::Devices;
 use crate::edge::askpass::SystemdAskPassword;
 use crate::edge::block::BlockDevices;
@@ -107,9 +108,48 @@ impl Sources for KeySources {
 }
 
 /// The guest's host name, which ADE wrote into the tag MachineName (`socket.gethostname()`).
+///
+/// In an initramfs that of the image: nobody has told it to the kernel, or DHCP another.
 fn host_name(root: &Path) -> Option<String> {
-    let name = fs::read_to_string(root.join("proc/sys/kernel/hostname")).ok()?;
-    let name = name.trim();
+    let of_image = if config::in_initramfs(root) {
+        name_in(&fs::read_to_string(root.join("etc/hostname")).unwrap_or_default())
+    } else {
+        None
+    };
+    let of_kernel = || name_in(&fs::read_to_string(root.join("proc/sys/kernel/hostname")).ok()?);
+    of_image.or_else(of_kernel)
+}
+
+/// The first line that is no comment (hostname(5)).
+fn name_in(text: &str) -> Option<String> {
+    let name =
+        text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
     // The kernel's own default, before anybody set one.
-    (!name.is_empty() && name != "(none)").then(|| name.to_owned())
+    (name != "(none)").then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_name_of_an_initramfs_is_its_images() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let name = || host_name(root.path());
+        assert_eq!(name(), None);
+        put("proc/sys/kernel/hostname", "(none)\n");
+        put("etc/hostname", "# by hand\n\nweb01 \n");
+        assert_eq!(name(), None);
+        put("proc/sys/kernel/hostname", "dhcp-10-0-0-4\n");
+        assert_eq!(name().as_deref(), Some("dhcp-10-0-0-4"));
+        put("etc/initrd-release", "");
+        assert_eq!(name().as_deref(), Some("web01"));
+        put("etc/hostname", "\n");
+        assert_eq!(name().as_deref(), Some("dhcp-10-0-0-4"));
+    }
 }
