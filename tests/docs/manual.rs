@@ -62,6 +62,22 @@ fn the_option_list_of_this_test_is_the_parser_s() {
     assert!(made_up.unwrap_err().to_string().contains("unknown option"));
 }
 
+/// The names that the kernel command line's parser compares with, and those that a page has.
+#[test]
+fn every_parameter_of_the_kernel_command_line_is_in_the_manual() {
+    let mut known = BTreeSet::new();
+    for file in ["cmdline.rs", "cmdline/ade.rs", "cmdline/given.rs"] {
+        let source = read(&format!("src/config/{file}"));
+        let words = source.split('"').skip(1).step_by(2);
+        let is_name = |word: &&str| word.starts_with("rd") && !word.contains(['{', ' ']);
+        known.extend(words.filter(is_name).map(str::to_owned));
+    }
+    let section = section("bek-unlock-initramfs.7", "KERNEL COMMAND LINE");
+    let name = |term: String| term.split('=').next().unwrap_or_default().to_owned();
+    let documented = terms(&section).into_iter().map(name).filter(|name| name.starts_with("rd"));
+    same(&known, &documented.collect(), "bek-unlock-initramfs(7), KERNEL COMMAND LINE");
+}
+
 #[test]
 fn defaults_are_as_documented() {
     let timeout = bek_unlock::volume::Options::default().timeout;
