@@ -9,6 +9,8 @@ systemddir = $(prefix)/lib/systemd
 scriptdir  = $(prefix)/lib/bek-unlock
 # initramfs-tools itself looks below /usr/share and /etc only.
 initramfstoolsdir = $(prefix)/share/initramfs-tools
+# dracut looks nowhere else; below prefix for packagers, who have /usr there.
+dracutdir  = $(prefix)/lib/dracut/modules.d
 CARGO      = cargo
 RELEASE    = target/release
 MANUALS    = $(patsubst docs/man/%.scd,target/man/%,$(wildcard docs/man/*.scd))
@@ -72,6 +74,9 @@ install: man
 	done
 	install -D -m 0644 systemd/bek-unlock@.service.d/10-umount.conf \
 	    '$(DESTDIR)$(systemddir)/system/bek-unlock@.service.d/10-umount.conf'
+	install -d $(DESTDIR)$(dracutdir)/50bek-unlock
+	install -m 0755 dracut/50bek-unlock/*.sh $(DESTDIR)$(dracutdir)/50bek-unlock/
+	install -m 0644 dracut/50bek-unlock/*.conf $(DESTDIR)$(dracutdir)/50bek-unlock/
 	install -m 0644 systemd/bek-unlock.catalog $(DESTDIR)$(systemddir)/catalog/
 	for script in hooks scripts/local-top scripts/local-bottom; do \
 	    to="$(DESTDIR)$(initramfstoolsdir)/$$script/bek-unlock"; \

@@ -46,12 +46,17 @@ expected() {
     local path prefix=${1#/}
     while read -r path; do
         case $path in
-            bin/* | */system-generators/* | */initramfs-tools/* | */keyscript) echo "755 $prefix/$path" ;;
+            bin/* | */system-generators/* | */initramfs-tools/* | */keyscript | lib/dracut/*.sh) echo "755 $prefix/$path" ;;
             *) echo "644 $prefix/$path" ;;
         esac
     done <<'FILES'
 bin/bek-unlock
 lib/bek-unlock/keyscript
+lib/dracut/modules.d/50bek-unlock/bek-unlock-attach.sh
+lib/dracut/modules.d/50bek-unlock/bek-unlock-cleanup.sh
+lib/dracut/modules.d/50bek-unlock/bek-unlock-cmdline.sh
+lib/dracut/modules.d/50bek-unlock/module-setup.sh
+lib/dracut/modules.d/50bek-unlock/no-wait-online.conf
 lib/systemd/catalog/bek-unlock.catalog
 lib/systemd/system-generators/bek-unlock-generator
 lib/systemd/system/bek-unlock.target
