@@ -16,13 +16,16 @@ use crate::edge::mountinfo::{self, Mount};
 use crate::edge::probe;
 use crate::edge::sysfs::Sysfs;
 use crate::initramfs::fstab;
-use crate::initramfs::{FileState, FileSystem, Host, ModuleState, Place, Stack};
+use crate::initramfs::{FileState, Host, ModuleState, Place, Stack};
 use crate::volume::DeviceSpec;
 
 use kernel::Kernel;
 
 mod kernel;
+mod place;
 mod stack;
+#[cfg(test)]
+mod tests;
 
 /// The largest text file that is read.
 const TEXT_MAX: u64 = 1 << 20;
@@ -66,68 +69,6 @@ impl System {
             return None;
         }
         BlockDevices::new().find(spec).ok().flatten()
-    }
-
-    /// What mounts the file system that `path` is on, and the part of the path below it.
-    fn mount_of(&self, path: &Path) -> Option<&Mount> {
-        // Of mounts on one point the last one is on top.
-        self.mounts
-            .iter()
-            .filter(|mount| path.starts_with(&mount.point))
-            .max_by_key(|mount| mount.point.components().count())
-    }
-
-    /// The file system that fstab(5) mounts below `path`.
-    fn planned(&self, path: &Path) -> Option<FileSystem> {
-        let line = fstab::holder(&self.fstab, path)?;
-        let spec = DeviceSpec::parse(&line.device);
-        let found = spec.as_ref().and_then(|spec| self.device(spec));
-        let superblock = found.and_then(|device| probe::superblock(&device).ok().flatten());
-        let device = match spec {
-            // sdX may be another disk after the next boot; a link may not be there yet.
-            Some(DeviceSpec::Path(_)) | None => None,
-            Some(spec) => Some(spec),
-        };
-        let uuid = superblock.as_ref().and_then(|found| found.uuid.clone());
-        let named = (line.kind != "auto").then(|| line.kind.clone());
-        let below = path.strip_prefix(&line.point).ok()?;
-        let subvolume = line.option("subvol").filter(|_| line.kind == "btrfs").unwrap_or("/");
-        Some(FileSystem {
-            is_mounted: false,
-            point: line.point.clone(),
-            path: Path::new("/").join(subvolume.trim_start_matches('/')).join(below),
-            device: device.or_else(|| uuid.map(DeviceSpec::Uuid)),
-            kind: superblock.map(|found| found.kind).or(named),
-        })
-    }
-
-    /// The file system that is mounted there, with what libblkid reads on its device.
-    fn mounted(&self, path: &Path) -> Option<FileSystem> {
-        let mount = self.mount_of(path)?;
-        if mount.point == Path::new("/") || self.is_root(mount) {
-            return None;
-        }
-        let superblock = probe::superblock(Path::new(&mount.source)).ok().flatten();
-        let below = path.strip_prefix(&mount.point).ok()?;
-        Some(FileSystem {
-            is_mounted: true,
-            point: mount.point.clone(),
-            path: mount.root.join(below),
-            device: superblock.and_then(|found| found.uuid).map(DeviceSpec::Uuid),
-            kind: Some(mount.kind.clone()),
-        })
-    }
-
-    /// Whether it is the root's or /usr's file system under another name: a bind mount, or another
-    /// subvolume, which is as much out of reach.
-    fn is_root(&self, mount: &Mount) -> bool {
-        ["/", "/usr"].iter().filter_map(|point| self.top(Path::new(point))).any(|root| {
-            root.device == mount.device || (root.kind != "tmpfs" && root.source == mount.source)
-        })
-    }
-
-    fn top(&self, point: &Path) -> Option<&Mount> {
-        self.mounts.iter().rev().find(|mount| mount.point == point)
     }
 }
 
@@ -185,17 +126,7 @@ impl Host for System {
     fn place(&self, path: &Path) -> Place {
         let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
         let real = if self.runs { fs::canonicalize(&plain).unwrap_or(plain) } else { plain };
-        let planned = self.planned(&real);
-        let mounted = self.mounted(&real);
-        let separate = match (mounted, planned) {
-            // fstab's word for the device is its owner's choice; what is mounted knows the rest.
-            (Some(mounted), Some(planned)) if mounted.point == planned.point => {
-                Some(FileSystem { device: planned.device.or(mounted.device), ..mounted })
-            }
-            (Some(mounted), planned) => Some(deeper(mounted, planned)),
-            (None, planned) => planned,
-        };
-        separate.map_or(Place::Root, Place::Separate)
+        self.separate(&real).map_or(Place::Root, Place::Separate)
     }
 
     fn root_stack(&self) -> Stack {
@@ -241,13 +172,6 @@ impl System {
             .or_else(|| device.strip_prefix("/dev/disk/by-id/dm-name-"))?;
         // `VG-LV` is LVM's, and may or may not be a mapping of ours: not known.
         (!name.contains('/')).then(|| vec![name.to_owned()])
-    }
-}
-
-fn deeper(mounted: FileSystem, planned: Option<FileSystem>) -> FileSystem {
-    match planned {
-        Some(planned) if planned.point.starts_with(&mounted.point) => planned,
-        _ => mounted,
     }
 }
 

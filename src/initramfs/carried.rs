@@ -8,6 +8,9 @@ use super::{Plan, modules};
 use crate::config::{Entry, render};
 use crate::volume::{HeaderSpec, KeySpec, Network, Volume};
 
+/// systemd sets the machine's name from it, in the initramfs as well.
+const HOSTNAME: &str = "/etc/hostname";
+
 /// Adds the volume of `entry` to the plan.
 pub(super) fn carry(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
     let mut volume = entry.volume.clone();
@@ -123,6 +126,10 @@ fn network(plan: &mut Plan, volume: &Volume, host: &dyn Host) {
         plan.network = Some(need);
     }
     modules::network(plan);
+    // By default a secret is looked for under the machine's name.
+    if host.file(Path::new(HOSTNAME)) == FileState::File {
+        plan.files.insert(HOSTNAME.into());
+    }
     let authorities = volume.options.ca.clone().or_else(|| host.authorities());
     match authorities {
         None => plan.warnings.push(format!(
@@ -133,7 +140,7 @@ fn network(plan: &mut Plan, volume: &Volume, host: &dyn Host) {
         Some(path) if host.file(&path) == FileState::File => {
             plan.files.insert(path);
         }
-        Some(path) => missing(plan, volume, "the certificate authorities", &path),
+        Some(path) => missing(plan, volume, "the CA bundle", &path),
     }
 }
 

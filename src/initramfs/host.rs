@@ -53,7 +53,8 @@ pub enum FileState {
 /// Where a file lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// On the file system of the root or of /usr: out of reach until the root is open.
+    /// On the file system of the root or of /usr, or on one that is encrypted itself: out of reach
+    /// until the volumes of the image are open.
     Root,
     /// On a file system of its own, such as /boot.
     Separate(FileSystem),

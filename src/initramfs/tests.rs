@@ -1,1 +1,353 @@
+//! Plans for systems that are made of values.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::config::Origin;
+use crate::volume::DeviceSpec;
+
+const OS: &str = "osencrypt PARTUUID=0c0a LinuxPassPhraseFileName header=/boot/luks/osluksheader";
+
+/// A VM as Azure Disk Encryption leaves it: the root on osencrypt, its header on /boot.
+#[derive(Clone)]
+struct Machine {
+    bektab: String,
+    crypttab: String,
+    command_line: String,
+    files: BTreeMap<PathBuf, Vec<u8>>,
+    stack: Stack,
+    boot: Option<FileSystem>,
+    modules: BTreeMap<String, ModuleState>,
+    authorities: Option<PathBuf>,
+}
+
+impl Machine {
+    fn new(bektab: &str) -> Self {
+        let files = ["/boot/luks/osluksheader", "/etc/hostname", "/etc/ssl/ca.pem"];
+        Self {
+            bektab: bektab.to_owned(),
+            crypttab: String::new(),
+            command_line: String::new(),
+            files: files.iter().map(|path| (path.into(), Vec::new())).collect(),
+            stack: Stack { mappings: vec!["osencrypt".to_owned()], unknown: vec![] },
+            boot: Some(FileSystem {
+                is_mounted: true,
+                point: "/boot".into(),
+                path: "/luks/osluksheader".into(),
+                device: Some(DeviceSpec::Uuid("1111-22".to_owned())),
+                kind: Some("ext4".to_owned()),
+            }),
+            modules: BTreeMap::new(),
+            authorities: Some("/etc/ssl/ca.pem".into()),
+        }
+    }
+
+    fn with(mut self, change: impl Fn(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn configuration(&self) -> Configuration {
+        let mut all = Configuration::default();
+        for (origin, text) in [(Origin::Bektab, &self.bektab), (Origin::Crypttab, &self.crypttab)] {
+            let one = Configuration::parse(origin, origin.path(), text.as_bytes());
+            all.entries.extend(one.entries);
+            all.problems.extend(one.problems);
+        }
+        all
+    }
+
+    fn plan(&self) -> Plan {
+        plan(&self.configuration(), self, Tool::Dracut)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.plan().warnings
+    }
+}
+
+impl Host for Machine {
+    fn authorities(&self) -> Option<PathBuf> {
+        self.authorities.clone()
+    }
+
+    fn command_line(&self) -> String {
+        self.command_line.clone()
+    }
+
+    fn crypttab(&self) -> String {
+        self.crypttab.clone()
+    }
+
+    fn file(&self, path: &Path) -> FileState {
+        match self.files.contains_key(path) {
+            true => FileState::File,
+            false if path.starts_with("/dev") => FileState::Device,
+            false => FileState::Missing,
+        }
+    }
+
+    fn head(&self, path: &Path, limit: usize) -> Vec<u8> {
+        let content = self.files.get(path).cloned().unwrap_or_default();
+        content.into_iter().take(limit).collect()
+    }
+
+    fn module(&self, name: &str) -> ModuleState {
+        self.modules.get(name).cloned().unwrap_or(ModuleState::Available)
+    }
+
+    fn place(&self, path: &Path) -> Place {
+        let boot = self.boot.clone().filter(|boot| path.starts_with(&boot.point));
+        boot.map_or(Place::Root, Place::Separate)
+    }
+
+    fn root_stack(&self) -> Stack {
+        self.stack.clone()
+    }
+
+    fn file_system(&self, _: &DeviceSpec) -> Option<String> {
+        Some("xfs".to_owned())
+    }
+
+    fn luks_uuid(&self, _: &DeviceSpec) -> Option<String> {
+        None
+    }
+}
+
+fn names_of(plan: &Plan) -> Vec<&str> {
+    plan.volumes.iter().map(VolumeName::as_str).collect()
+}
+
+fn luks1(cipher: &str, mode: &str) -> Vec<u8> {
+    let mut head = b"LUKS\xba\xbe\x00\x01".to_vec();
+    head.resize(592, 0);
+    head[8..8 + cipher.len()].copy_from_slice(cipher.as_bytes());
+    head[40..40 + mode.len()].copy_from_slice(mode.as_bytes());
+    head
+}
+
+#[test]
+fn the_header_on_a_boot_of_its_own_is_read_there_and_never_copied() {
+    let plan = Machine::new(&format!("{OS},x-initrd.attach\n")).plan();
+    assert_eq!(names_of(&plan), ["osencrypt"]);
+    assert_eq!(
+        plan.lines,
+        ["osencrypt PARTUUID=0c0a LinuxPassPhraseFileName \
+             x-initrd.attach,header=/luks/osluksheader:UUID=1111-22"]
+    );
+    assert_eq!((plan.files, plan.network, plan.warnings), (BTreeSet::new(), None, vec![]));
+    assert!(plan.modules.contains("vfat") && plan.modules_maybe.contains("ext4"));
+}
+
+#[test]
+fn the_header_on_the_root_goes_along() {
+    let machine = Machine::new(&format!("{OS},x-initrd.attach\n")).with(|m| m.boot = None);
+    let plan = machine.plan();
+    assert_eq!(plan.files, BTreeSet::from(["/boot/luks/osluksheader".into()]));
+    assert!(plan.lines[0].contains("header=/boot/luks/osluksheader"), "{:?}", plan.lines);
+    assert_eq!(plan.warnings, [""; 0]);
+}
+
+#[test]
+fn what_the_root_stands_on_is_taken_and_data_volumes_are_not() {
+    let bektab = format!("{OS}\ndata1 UUID=5f1e - nofail\n");
+    let plan = Machine::new(&bektab).plan();
+    assert_eq!(names_of(&plan), ["osencrypt"]);
+    assert!(plan.lines[0].contains("x-initrd.attach"));
+    assert_eq!(plan.warnings.len(), 1, "{:?}", plan.warnings);
+    assert!(plan.warnings[0].contains("write x-initrd.attach on line 1 of /etc/bektab"));
+}
+
+#[test]
+fn ades_own_line_is_taken_without_a_word() {
+    let line = "osencrypt /dev/disk/by-partuuid/0c0a /mnt/azure_bek_disk/LinuxPassPhraseFileName \
+                luks,discard,header=/boot/luks/osluksheader";
+    let machine = Machine::new("").with(|m| m.crypttab = line.to_owned());
+    let plan = machine.plan();
+    assert_eq!(
+        plan.lines,
+        ["osencrypt /dev/disk/by-partuuid/0c0a LinuxPassPhraseFileName \
+             discard,x-initrd.attach,header=/luks/osluksheader:UUID=1111-22"]
+    );
+    assert_eq!(plan.warnings, [""; 0]);
+    // In a tree nobody knows what the root stands on, and ADE's name says it.
+    let unknown = || Stack { mappings: vec![], unknown: vec!["UUID=1".to_owned()] };
+    assert_eq!(names_of(&machine.clone().with(|m| m.stack = unknown()).plan()), ["osencrypt"]);
+    // A machine whose root is no longer encrypted keeps ADE's line for a while.
+    assert_eq!(names_of(&machine.with(|m| m.stack = Stack::default()).plan()), [""; 0]);
+}
+
+#[test]
+fn nothing_is_planned_without_a_volume_of_the_root() {
+    let plan = Machine::new("data1 UUID=5f1e - nofail\n").plan();
+    assert!(plan.volumes.is_empty() && plan.lines.is_empty() && plan.warnings.is_empty());
+    assert!(!plan.render().contains("volume\t"));
+    let machine = Machine::new("data1 UUID=5f1e\n");
+    let unknown = machine.with(|m| m.stack.unknown = vec!["/dev/vg0/root".to_owned()]).warnings();
+    assert!(unknown[0].starts_with("the root is on /dev/vg0/root, which cannot be"), "{unknown:?}");
+}
+
+#[test]
+fn the_network_and_its_files_come_only_with_key_vault() {
+    let kek = ",kek=https://v.vault.azure.net/keys/k/1";
+    let vault = ",vault=https://v.vault.azure.net";
+    for (key, options, expected) in [
+        ("-", "", None),
+        ("-", vault, Some(Network::Maybe)),
+        ("LinuxPassPhraseFileName", kek, Some(Network::Always)),
+        ("https://v.vault.azure.net/secrets/s", "", Some(Network::Always)),
+    ] {
+        let line = format!("root UUID=5f1e {key} x-initrd.attach{options}\n");
+        let plan = Machine::new(&line).plan();
+        assert_eq!(plan.network, expected, "{line}");
+        let files = ["/etc/hostname", "/etc/ssl/ca.pem"].map(PathBuf::from);
+        let carried = files.iter().all(|file| plan.files.contains(file));
+        assert_eq!(carried, expected.is_some(), "{line}");
+        assert_eq!(plan.modules_maybe.contains("hv_netvsc"), expected.is_some(), "{line}");
+        assert_eq!(plan.modules.contains("vfat"), !key.starts_with("https"), "{line}");
+        assert_eq!(plan.warnings, [""; 0], "{line}");
+    }
+}
+
+#[test]
+fn wrapped_keys_go_along_and_plain_ones_stay() {
+    let kek = ",kek=https://v.vault.azure.net/keys/k/1";
+    let machine = |options: &str, is_there: bool| {
+        let line = format!("root UUID=5f1e /etc/keys/root x-initrd.attach{options}\n");
+        Machine::new(&line).with(|m| {
+            is_there.then(|| m.files.insert("/etc/keys/root".into(), b"k".to_vec()));
+        })
+    };
+    let has_key = |plan: &Plan| plan.files.contains(Path::new("/etc/keys/root"));
+    let wrapped = machine(kek, true).plan();
+    assert!(has_key(&wrapped) && wrapped.warnings.is_empty());
+    let plain = machine("", true).plan();
+    assert!(!has_key(&plain));
+    assert!(plain.warnings[0].contains("the image is not encrypted"), "{:?}", plain.warnings);
+    assert_eq!(
+        machine(kek, false).warnings(),
+        ["root: the wrapped key /etc/keys/root is not there; put it there, then: dracut --force"]
+    );
+}
+
+#[test]
+fn the_header_decides_the_ciphers() {
+    let with = |head: Vec<u8>| {
+        let machine = Machine::new(&format!("{OS},x-initrd.attach\n"));
+        machine.with(|m| drop(m.files.insert("/boot/luks/osluksheader".into(), head.clone())))
+    };
+    let plan = with(luks1("serpent", "cbc-essiv:sha256")).plan();
+    for name in ["crypto-serpent", "cbc", "essiv", "crypto-sha256"] {
+        assert!(plan.modules.contains(name), "{name}: {:?}", plan.modules);
+    }
+    assert!(!plan.modules.contains("xts") && !plan.modules_maybe.contains("xts"));
+    let lacks = |name: &str, state: ModuleState| {
+        let machine = with(luks1("aes", "xts-plain64"));
+        machine.with(|m| drop(m.modules.insert(name.to_owned(), state.clone()))).warnings()
+    };
+    assert_eq!(
+        lacks("xts", ModuleState::Missing),
+        ["the kernel has no xts; no volume opens without it; install the kernel's modules, \
+             then: dracut --force"]
+    );
+    let cis = ModuleState::Blocked("/etc/modprobe.d/cis.conf".into());
+    assert!(lacks("vfat", cis)[0].starts_with("/etc/modprobe.d/cis.conf keeps vfat from"));
+    assert_eq!(lacks("xts", ModuleState::Unknown), [""; 0]);
+    assert_eq!(lacks("dm_mod", ModuleState::Available), [""; 0]);
+}
+
+#[test]
+fn whatever_would_keep_the_image_from_unlocking_is_said() {
+    let os = || Machine::new(&format!("{OS},x-initrd.attach\n"));
+    let says = |machine: Machine, words: &str| {
+        let warnings = machine.warnings();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains(words), "{warnings:?}");
+    };
+    says(
+        os().with(|m| m.files.clear()),
+        "osencrypt: the header /boot/luks/osluksheader is not there; put it there, then: dracut",
+    );
+    // A file system that is not mounted now holds whatever it holds.
+    let unmounted = os().with(|m| {
+        m.files.clear();
+        m.boot.as_mut().unwrap().is_mounted = false;
+    });
+    assert_eq!(unmounted.warnings(), [""; 0]);
+    says(
+        os().with(|m| m.boot.as_mut().unwrap().device = None),
+        "osencrypt: /boot, where the header is, has a file system without UUID",
+    );
+    says(
+        os().with(|m| m.crypttab = "# x\nosencrypt UUID=1 none luks\n".to_owned()),
+        "osencrypt: line 2 of /etc/crypttab opens it, too",
+    );
+    says(
+        os().with(|m| m.command_line = "quiet rd.luks.name=5f=osencrypt\n".to_owned()),
+        "osencrypt: rd.luks.name=5f=osencrypt on the kernel command line opens it, too",
+    );
+    says(
+        os().with(|m| m.bektab += "root2 UUID=5f1e - x-initrd.attach,nofial\n"),
+        "/etc/bektab:2:35: unknown option \"nofial\"; the image will not open it",
+    );
+    let vault = "root UUID=5f1e - x-initrd.attach,vault=https://v.vault.azure.net";
+    says(Machine::new(vault).with(|m| m.authorities = None), "no certificate authorities");
+    let ca = format!("{vault},ca=/etc/own.pem");
+    says(Machine::new(&ca), "the CA bundle /etc/own.pem is not there");
+}
+
+#[test]
+fn a_header_named_with_its_device_stays_as_it_is() {
+    let line = "root UUID=5f1e - x-initrd.attach,header=/h:LABEL=boot\n";
+    let plan = Machine::new(line).plan();
+    assert!(plan.lines[0].ends_with("header=/h:LABEL=boot"), "{:?}", plan.lines);
+    assert!(plan.modules_maybe.contains("xfs") && !plan.modules_maybe.contains("ext4"));
+    let device = "root UUID=5f1e - x-initrd.attach,header=/dev/disk/by-partlabel/header\n";
+    let plan = Machine::new(device).plan();
+    assert!(plan.files.is_empty() && plan.warnings.is_empty(), "{:?}", plan.warnings);
+}
+
+#[test]
+fn dracut_is_told_which_luks_devices_are_ours() {
+    let plan = Machine::new("root UUID=5F1E - x-initrd.attach\n").plan();
+    assert!(plan.render().contains("luks-uuid\t5f1e\n"));
+}
+
+#[test]
+fn the_plan_is_one_item_a_line_and_plain_ascii() {
+    let machine = Machine::new(&format!("{OS},x-initrd.attach\n"));
+    let odd = machine.with(|m| {
+        m.files.insert("/etc/ssl/c\na.pem".into(), Vec::new());
+        m.bektab += "d\u{e4}ta /dev/sdc - x-initrd.attach\n";
+    });
+    let text = odd.plan().render();
+    assert!(text.is_ascii(), "{text}");
+    for line in text.lines() {
+        let (word, value) = line.split_once('\t').unwrap();
+        assert!(!word.is_empty() && !value.is_empty() && !value.contains('\t'), "{line}");
+    }
+    let mut plan = Plan::default();
+    plan.files.insert("/etc/a\nfile\t/etc/shadow".into());
+    assert_eq!(plan.render(), "");
+}
+
+#[test]
+fn nofail_comes_last_and_refused_names_are_tried() {
+    let machine = Machine::new(
+        "late UUID=1 - nofail\nroot UUID=2\nnever UUID=3 - noauto\nbad UUID=4 - nofial\n\
+         asked UUID=5 - noauto,x-initrd.attach\n",
+    );
+    let mut configuration = machine.configuration();
+    let listed = |configuration: &Configuration| -> Vec<String> {
+        names(configuration).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(listed(&configuration), ["bad", "root", "asked", "late"]);
+    assert_eq!(network(&configuration), Network::Never);
+    configuration.off = true;
+    assert_eq!(listed(&configuration), [""; 0]);
+    let vault = Machine::new("root UUID=2 - vault=https://v.vault.azure.net\n").configuration();
+    assert_eq!(network(&vault), Network::Maybe);
+    let off = Configuration { off: true, ..vault };
+    assert_eq!(network(&off), Network::Never);
+}
