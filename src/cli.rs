@@ -23,6 +23,7 @@ use crate::volume::VolumeName;
 
 pub mod args;
 mod attach;
+mod decode;
 mod initramfs;
 mod keyscript;
 mod sources;
@@ -51,6 +52,7 @@ pub fn main() -> ExitCode {
 fn run(command: &Command) -> Result<(), Error> {
     match &command.action {
         Action::Attach { name, fields } => attach::run(name, fields, command.json),
+        Action::Decode => decode::run(),
         Action::Detach { name } => close(name, command.json),
         Action::Help => {
             report::result(args::HELP);
@@ -105,6 +107,7 @@ fn crashed(action: &Action, place: String) -> Error {
     let error = |goal| Error::new(goal, Kind::Internal { call: "panic", reason: place });
     match action {
         Action::Attach { name, .. } => error(Goal::Unlock).volume(name),
+        Action::Decode => error(Goal::Decode),
         Action::Detach { name } => error(Goal::Close).volume(name),
         Action::Help
         | Action::InitramfsNames

@@ -10,6 +10,7 @@ pub mod file;
 pub mod host;
 pub mod http;
 pub mod key_disk;
+pub mod key_paste;
 pub mod key_pipe;
 pub mod luks;
 pub mod mapping;

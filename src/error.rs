@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::azure::id::{Host, KeyId};
 use crate::config::diagnostic::Diagnostic;
+use crate::recovery::refusal::Refusal;
 use crate::volume::{DeviceSpec, KeyFileName, VolumeName};
 
 pub use facts::{Denied, FileProblem, SecretProblem, TransportProblem, TrustProblem, Unreachable};
@@ -42,6 +43,8 @@ pub struct Error {
 pub enum Goal {
     /// `detach`.
     Close,
+    /// `decode`.
+    Decode,
     /// Anything that ends before a volume is known.
     Run,
     /// `status`.
@@ -92,6 +95,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.goal {
             Goal::Close => "cannot close",
+            Goal::Decode => "cannot decode",
             Goal::Run => "cannot run",
             Goal::Show => "cannot show",
             Goal::Unlock => "cannot unlock",
@@ -183,6 +187,13 @@ pub enum Kind {
         tried: usize,
         /// How many keyslots the header has.
         keyslots: usize,
+    },
+    /// What was given as a key, or to find one in, is none or holds none.
+    MaterialRefused {
+        /// What was given: `standard input`, or a path.
+        what: String,
+        /// Why.
+        refusal: Refusal,
     },
     /// The keyslot's KDF asks for more memory than the machine has.
     MemoryShort {
@@ -279,6 +290,7 @@ impl Kind {
             Self::KeyFileUnusable { .. } => "key-file-unusable",
             Self::KeyMalformed { .. } => "key-malformed",
             Self::KeyRejected { .. } => "key-rejected",
+            Self::MaterialRefused { .. } => "material-refused",
             Self::MemoryShort { .. } => "memory-short",
             Self::MetadataUnreachable(_) => "metadata-unreachable",
             Self::MetadataUntrusted { .. } => "metadata-untrusted",
@@ -319,6 +331,7 @@ impl Kind {
             Self::NameInUse { .. } | Self::VolumeBusy { .. } => exit::IN_USE,
             Self::MetadataUnreachable(_) | Self::VaultUnreachable { .. } => exit::UNREACHABLE,
             Self::KeyMalformed { .. }
+            | Self::MaterialRefused { .. }
             | Self::MetadataUntrusted { .. }
             | Self::VaultUntrusted { .. } => exit::UNTRUSTED,
             Self::IdentityMissing { .. } | Self::VaultDenied(_) => exit::DENIED,

@@ -58,6 +58,8 @@ kinds! {
         "93c14cb7a828412c9fd5788bd78f1ee4",
     Kind::KeyRejected { .. } => "key-rejected"
         "b6f5e1fe13ad4c37be4d7906950eb8f1",
+    Kind::MaterialRefused { .. } => "material-refused"
+        "5aad3ec317de41f2aaedbe0073892176",
     Kind::MemoryShort { .. } => "memory-short"
         "42d8523223064132b4ed5faeea403dd9",
     Kind::MetadataUnreachable(_) => "metadata-unreachable"

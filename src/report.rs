@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, seconds};
 use crate::hint;
 use crate::key::SourceName;
 use crate::message_id;
+use crate::recovery::{Key, Origin};
 use crate::unlock::{Opened, Outcome};
 use crate::volume::{Volume, VolumeName};
 
@@ -141,6 +142,12 @@ pub fn closed(name: &VolumeName, was_open: bool, json: bool) {
     } else {
         log::info!(BEK_VOLUME = name; "{name} is not open");
     }
+}
+
+/// Reports what `decode` found, not a byte of it.
+pub fn decoded(what: &str, key: &Key, origin: &Origin) {
+    log::info!("{what}: {origin}");
+    log::info!("{key}");
 }
 
 /// Writes a result to stdout; a reader that went away is no error of ours.

@@ -8,6 +8,29 @@ use super::base64::{self, NotBase64};
 use crate::secret::Secret;
 use crate::volume::KekAlgorithm;
 
+/// What is written beside a value about its being wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing: its shape decides.
+    Nothing,
+    /// It is the key.
+    Plain,
+    /// It is wrapped.
+    Wrapped,
+}
+
+impl Claim {
+    /// By the KEK's tag, then the content type; never by the algorithm's tag.
+    pub fn of(kek_tagged: bool, content_type: Option<&str>) -> Self {
+        match content_type.unwrap_or_default() {
+            _ if kek_tagged => Self::Wrapped,
+            content if content.eq_ignore_ascii_case("Wrapped BEK") => Self::Wrapped,
+            content if content.eq_ignore_ascii_case("BEK") => Self::Plain,
+            _ => Self::Nothing,
+        }
+    }
+}
+
 /// Whether `length` bytes can be a key wrapped by `algorithm`.
 ///
 /// RSA keys of Key Vault have 2048, 3072 or 4096 bits ("About keys").

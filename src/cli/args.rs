@@ -20,6 +20,8 @@ Commands:
   attach NAME [DEVICE [KEY [OPTIONS]]]
                    open a volume: the line NAME of /etc/bektab, or the fields
                    given here
+  decode           standard input: what unwrapKey answered; standard output: the
+                   key; asks nobody
   detach NAME      close it
   initramfs plan [--tool TOOL] [--root DIR] [--kernel RELEASE]
                    what an image needs to open the root disk, for the TOOL that
@@ -65,6 +67,8 @@ pub enum Action {
         /// Device, key and options, where they are given instead of a bektab line.
         fields: Vec<String>,
     },
+    /// Find the key in what was pasted.
+    Decode,
     /// Close a volume.
     Detach {
         /// Which one.
@@ -136,6 +140,13 @@ impl Command {
                 Action::Attach { name: volume(name)?, fields: fields.to_vec() }
             }
             ("attach", _) => return Err("attach takes NAME [DEVICE [KEY [OPTIONS]]]".to_owned()),
+            ("decode", []) if json => {
+                return Err("decode has no --json: the key alone is its result".to_owned());
+            }
+            ("decode", []) => Action::Decode,
+            ("decode", _) => {
+                return Err("decode takes no argument, it reads standard input".to_owned());
+            }
             ("detach", [name]) => Action::Detach { name: volume(name)? },
             ("detach", _) => return Err("detach takes one NAME".to_owned()),
             ("initramfs", [word]) if word == "names" => Action::InitramfsNames,
@@ -196,6 +207,7 @@ mod tests {
         let command = parse("attach data1 /dev/sdb - nofail").unwrap();
         assert_eq!(command.action, Action::Attach { name: name("data1"), fields });
         assert_eq!(parse("detach a").unwrap().action, Action::Detach { name: name("a") });
+        assert_eq!(parse("decode").unwrap().action, Action::Decode);
         assert_eq!(parse("status").unwrap().action, Action::Status { names: vec![] });
     }
 
@@ -214,6 +226,8 @@ mod tests {
             ("attach a b c d e", "attach takes NAME [DEVICE [KEY [OPTIONS]]]"),
             ("attach a/b", "'/' is not allowed in a volume name"),
             ("detach", "detach takes one NAME"),
+            ("decode key.json", "decode takes no argument, it reads standard input"),
+            ("decode --json", "decode has no --json: the key alone is its result"),
             ("keyscript data1", "keyscript takes no arguments"),
             ("keyscript --json", "keyscript takes no arguments"),
             ("status --bogus", "invalid option '--bogus'"),

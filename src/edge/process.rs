@@ -15,11 +15,9 @@ use nix::unistd::geteuid;
 use crate::deadline::Clock;
 use crate::error::Kind;
 
-/// Makes sure that key bytes stay in this process's memory: no core dump, no ptrace by others,
-/// no swap, and nothing it creates is readable by others.
+/// [`keep_secrets`] for a run that opens devices and mappings.
 ///
-/// Errors: `NotPermitted` when not root. A limit that cannot be set is no reason to leave a
-/// machine locked: it is logged at debug level, and the unit sets the same limits from outside.
+/// Errors: `NotPermitted` when not root.
 pub fn harden() -> Result<(), Kind> {
     if !geteuid().is_root() {
         return Err(Kind::NotPermitted {
@@ -27,6 +25,17 @@ pub fn harden() -> Result<(), Kind> {
             reason: "not root".to_owned(),
         });
     }
+    keep_secrets();
+    Ok(())
+}
+
+/// Makes sure that key bytes stay in this process's memory: no core dump, no ptrace by others,
+/// no swap, and nothing it creates is readable by others.
+///
+/// A limit that cannot be set is no reason to leave a machine locked: it is logged at debug level,
+/// and the unit sets the same limits from outside. Without root RLIMIT_MEMLOCK may be too small
+/// for any of it to be locked.
+pub fn keep_secrets() {
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
     note("RLIMIT_CORE", setrlimit(Resource::RLIMIT_CORE, 0, 0));
     // Also hides /proc/PID/{mem,environ,maps} from everybody but root (prctl(2)).
@@ -36,7 +45,6 @@ pub fn harden() -> Result<(), Kind> {
     let flags =
         MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | MlockAllFlags::from_bits_retain(4);
     note("mlockall", mlockall(flags));
-    Ok(())
 }
 
 fn note(what: &str, result: Result<(), Errno>) {

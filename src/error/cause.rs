@@ -71,6 +71,7 @@ impl fmt::Display for Kind {
                     _ => write!(f, " fits one of the {keyslots} keyslots"),
                 }
             }
+            Self::MaterialRefused { what, refusal } => write!(f, "{what} {refusal}"),
             // The kernel's word instead of a comparison: how much would have done is not known.
             Self::MemoryShort { available_kib: 0, .. } => {
                 f.write_str("the keyslot's KDF got not enough memory")

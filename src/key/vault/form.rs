@@ -6,7 +6,7 @@
 use crate::azure::base64;
 use crate::azure::id::KeyId;
 use crate::azure::vault::VaultSecret;
-use crate::azure::wrapped;
+use crate::azure::wrapped::{self, Claim};
 use crate::error::Kind;
 use crate::secret::Secret;
 use crate::volume::KekAlgorithm;
@@ -62,14 +62,11 @@ pub fn judge(secret: &VaultSecret, given: &Kek) -> Result<Form, Kind> {
 /// `kek=` alone is no proof: ADE's platform writes plain keys next to wrapped ones, and what has
 /// no shape of a wrapped key cannot be one.
 fn is_wrapped(secret: &VaultSecret, kek_given: bool, shaped: bool) -> bool {
-    let content = secret.content_type.as_deref().unwrap_or_default();
-    if secret.tags.kek.is_some() || content.eq_ignore_ascii_case("Wrapped BEK") {
-        return true;
+    match Claim::of(secret.tags.kek.is_some(), secret.content_type.as_deref()) {
+        Claim::Wrapped => true,
+        Claim::Plain if !kek_given => false,
+        Claim::Nothing | Claim::Plain => shaped,
     }
-    if content.eq_ignore_ascii_case("BEK") && !kek_given {
-        return false;
-    }
-    shaped
 }
 
 /// The operator's word, then the tag where it says something else: after a rotation `kek=` may
