@@ -202,7 +202,7 @@ fn material_hints(refusal: &Refusal) -> &'static [&'static str] {
             &["give the answer of unwrapKey, or the secret with its value"]
         }
         Refusal::NotWrapped { .. } => &["is it the right secret? its tags say that it is wrapped"],
-        Refusal::Nul | Refusal::Utf16 => &["convert it first: iconv -f UTF-16 -t UTF-8"],
+        Refusal::Nul => &["take them out first: tr -d '\\000'"],
         Refusal::RecoveryPassword(_) => {
             &["compare it: 8 groups of 6 digits, each a multiple of 11"]
         }
@@ -214,6 +214,7 @@ fn material_hints(refusal: &Refusal) -> &'static [&'static str] {
         Refusal::TokenVersion { .. } => &["a newer bek-unlock may know it"],
         Refusal::TooLarge { .. } => &["is this the right file? a key has 65,536 bytes at most"],
         Refusal::Twice => &["take the outer layer off first, if that is right: base64 -d"],
+        Refusal::Utf16 => &["convert it first: iconv -f UTF-16 -t UTF-8"],
         Refusal::Unreadable(_) => &["give it a file or a pipe"],
     }
 }

@@ -162,7 +162,8 @@ pub fn only_key(materials: Vec<Material>) -> Result<(Key, Origin), Refusal> {
     for Material { origin, form } in materials {
         match form {
             Form::Key(key) => {
-                let known = |(other, _): &(Key, Origin)| other.secret.expose() == key.secret.expose();
+                let known =
+                    |(other, _): &(Key, Origin)| other.secret.expose() == key.secret.expose();
                 if !keys.iter().any(known) {
                     keys.push((key, origin));
                 }
@@ -170,14 +171,15 @@ pub fn only_key(materials: Vec<Material>) -> Result<(Key, Origin), Refusal> {
             Form::Wrapped(other) => wrapped.push(other),
         }
     }
-    match (keys.len(), wrapped.first()) {
-        (0, Some(first)) => Err(Refusal::StillWrapped {
-            bytes: first.bytes.len(),
-            kek: first.kek.as_ref().map(ToString::to_string),
-        }),
-        (count @ 2.., _) => Err(Refusal::Several { keys: count }),
-        (count, Some(_)) if count > 0 => Err(Refusal::Several { keys: count + wrapped.len() }),
-        _ => keys.pop().ok_or(Refusal::NoMember),
+    match (keys.pop(), keys.len() + wrapped.len()) {
+        (Some(only), 0) => Ok(only),
+        (Some(_), others) => Err(Refusal::Several { keys: others + 1 }),
+        (None, _) => {
+            Err(wrapped.first().map_or(Refusal::NoMember, |first| Refusal::StillWrapped {
+                bytes: first.bytes.len(),
+                kek: first.kek.as_ref().map(ToString::to_string),
+            }))
+        }
     }
 }
 
@@ -231,5 +233,7 @@ impl fmt::Display for Key {
     }
 }
 
+#[cfg(test)]
+mod fake;
 #[cfg(test)]
 mod tests;

@@ -144,10 +144,14 @@ pub fn closed(name: &VolumeName, was_open: bool, json: bool) {
     }
 }
 
-/// Reports what `decode` found, not a byte of it.
-pub fn decoded(what: &str, key: &Key, origin: &Origin) {
+/// Reports what `decode` found, not a byte of it; `mode` is that of the file it is in now, where
+/// others can read it.
+pub fn decoded(what: &str, key: &Key, origin: &Origin, mode: Option<u32>) {
     log::info!("{what}: {origin}");
     log::info!("{key}");
+    if let Some(mode) = mode {
+        log::warn!("others can read the file with the key (mode {mode:04o})");
+    }
 }
 
 /// Writes a result to stdout; a reader that went away is no error of ours.

@@ -10,12 +10,12 @@
     reason = "clippy.toml lets test functions fail loudly, not what they call"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 /// Decides; pure, without unsafe code, never imports the others.
-const CORE: [&str; 15] = [
+const CORE: [&str; 16] = [
     "azure",
     "config",
     "deadline",
@@ -27,6 +27,7 @@ const CORE: [&str; 15] = [
     "key",
     "mapping",
     "message_id",
+    "recovery",
     "secret",
     "slot",
     "unlock",
@@ -37,19 +38,23 @@ const CORE: [&str; 15] = [
 const OUTER: [&str; 4] = ["cli", "edge", "generator", "report"];
 
 /// Who looks at a secret's bytes, and what for. Nothing else does.
-const EXPOSE: [(&str, &str); 13] = [
+const EXPOSE: [(&str, &str); 17] = [
     ("azure.rs", "a renewed token that equals the refused one is of no use"),
     ("azure/answer.rs", "an error's body is JSON"),
     ("azure/imds.rs", "the token and the VM's name are in the body"),
     ("azure/list.rs", "a page of a list is JSON; it holds no values"),
     ("azure/vault.rs", "the secret and the unwrapped key are in the body"),
     ("edge/http.rs", "the Authorization header and the body of unwrapKey go out"),
+    ("edge/key_paste.rs", "decode writes the key to standard output"),
     ("edge/key_pipe.rs", "cryptsetup-initramfs is given the passphrase"),
     ("edge/luks.rs", "libcryptsetup is given the passphrase"),
     ("key/disk.rs", "a key that two key files hold is tried once"),
     ("key/unwrap.rs", "whether a file holds a wrapped key shows in its shape"),
     ("key/vault.rs", "the wrapped key goes to unwrapKey"),
     ("key/vault/form.rs", "a secret's value is decoded once, wrapped or not"),
+    ("recovery.rs", "what was given is looked at; the same key twice is one"),
+    ("recovery/ade.rs", "a passphrase of ADE is known by its look"),
+    ("recovery/form.rs", "what was below a layer is looked at"),
     ("secret.rs", "the method itself"),
 ];
 
@@ -128,6 +133,70 @@ fn nobody_prints() {
 fn secrets_are_exposed_where_it_says_why() {
     let listed = EXPOSE.iter().map(|(file, _)| (*file).to_owned()).collect();
     assert_eq!(users("expose", without_tests), listed);
+}
+
+/// `decode` is for machines that should reach nobody, with a key in hand.
+#[test]
+fn decode_reaches_no_network_code() {
+    let files: BTreeMap<String, String> = sources().into_iter().collect();
+    let own = |file: &String| file.starts_with("recovery") || file == "edge/key_paste.rs";
+    let mut reached: BTreeSet<String> = files.keys().filter(|file| own(file)).cloned().collect();
+    reached.insert("cli/decode.rs".to_owned());
+    let mut open: Vec<String> = reached.iter().cloned().collect();
+    while let Some(file) = open.pop() {
+        for used in uses(&files, &file) {
+            if reached.insert(used.clone()) {
+                open.push(used);
+            }
+        }
+    }
+    let network = ["azure.rs", "azure/http.rs", "azure/imds.rs", "azure/list.rs", "azure/vault.rs"];
+    let found = |file: &&String| network.contains(&file.as_str()) || file.starts_with("edge/http");
+    assert_eq!(reached.iter().find(found), None, "{reached:?}");
+    // It went somewhere, and attach does get there.
+    assert!(reached.contains("azure/base64.rs") && reached.contains("report.rs"), "{reached:?}");
+    assert!(uses(&files, "cli/sources.rs").contains("edge/http.rs"));
+}
+
+/// The files in which what `file` names is defined: paths from the crate's root, from the parent,
+/// and into its own modules.
+fn uses(files: &BTreeMap<String, String>, file: &str) -> BTreeSet<String> {
+    let own = file.strip_suffix(".rs").unwrap();
+    let parent = own.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let mut found = BTreeSet::new();
+    for line in code(without_tests(&files[file])) {
+        for (at, _) in line.match_indices("crate::") {
+            found.extend(defined_in(files, "", &line[at + "crate::".len()..]));
+        }
+        for (at, _) in line.match_indices("super::") {
+            let item = defined_in(files, parent, &line[at + "super::".len()..]);
+            found.extend(item.or_else(|| Some(format!("{parent}.rs"))));
+        }
+        for word in line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
+            // Declaring a module is not using it.
+            if word.contains("::") {
+                found.extend(defined_in(files, own, word));
+            }
+        }
+    }
+    found.retain(|file| files.contains_key(file));
+    found
+}
+
+/// The file of the longest module path that `text` begins with, below `base`.
+fn defined_in(files: &BTreeMap<String, String>, base: &str, text: &str) -> Option<String> {
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let path = text.split(|c| !is_path(c)).next().unwrap_or_default();
+    let mut module = base.to_owned();
+    let mut found = None;
+    for segment in path.split("::").filter(|segment| !segment.is_empty()) {
+        module = if module.is_empty() { segment.to_owned() } else { format!("{module}/{segment}") };
+        match files.contains_key(&format!("{module}.rs")) {
+            true => found = Some(format!("{module}.rs")),
+            false => break,
+        }
+    }
+    found
 }
 
 /// The files that have this word in the part of their code that counts.

@@ -20,8 +20,8 @@ Commands:
   attach NAME [DEVICE [KEY [OPTIONS]]]
                    open a volume: the line NAME of /etc/bektab, or the fields
                    given here
-  decode           standard input: what unwrapKey answered; standard output: the
-                   key; asks nobody
+  decode           the key in an answer of unwrapKey: standard input to
+                   standard output; asks nobody
   detach NAME      close it
   initramfs plan [--tool TOOL] [--root DIR] [--kernel RELEASE]
                    what an image needs to open the root disk, for the TOOL that

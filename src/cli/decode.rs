@@ -21,7 +21,7 @@ pub fn run() -> Result<(), Error> {
     let pasted = key_paste::read().map_err(refuse)?;
     let materials = recovery::recognise(&pasted).map_err(refuse)?;
     let (key, origin) = recovery::only_key(materials).map_err(refuse)?;
-    key_paste::write(&key.secret).map_err(fail)?;
-    report::decoded(INPUT, &key, &origin);
+    let mode = key_paste::write(&key.secret).map_err(fail)?;
+    report::decoded(INPUT, &key, &origin, mode);
     Ok(())
 }

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use crate::error::Kind;
 use crate::recovery::LIMIT;
@@ -38,13 +39,14 @@ pub fn read() -> Result<Secret, Refusal> {
     })
 }
 
-/// The key to standard output, whole.
+/// The key to standard output, whole. Returns the mode of a file there that others can read.
 ///
 /// Errors: a pipe that nobody reads, a full disk. Half a key is none.
-pub fn write(key: &Secret) -> Result<(), Kind> {
-    let output = io::stdout().as_fd().try_clone_to_owned().map(File::from);
-    output.and_then(|mut output| output.write_all(key.expose())).map_err(|error| Kind::Internal {
-        call: "writing the key",
-        reason: error.to_string(),
-    })
+pub fn write(key: &Secret) -> Result<Option<u32>, Kind> {
+    let fail = |error| Kind::Usage(format!("standard output does not take the key: {error}"));
+    let mut output = io::stdout().as_fd().try_clone_to_owned().map(File::from).map_err(fail)?;
+    let metadata = output.metadata().map_err(fail)?;
+    output.write_all(key.expose()).map_err(fail)?;
+    let mode = metadata.mode() & 0o7777;
+    Ok((metadata.is_file() && mode & 0o077 != 0).then_some(mode))
 }

@@ -58,4 +58,3 @@ pub fn without_nuls(bytes: &[u8]) -> Option<(Secret, usize)> {
     let nuls = (1..=2).contains(&rest.len()) && rest.iter().all(|byte| *byte == 0);
     (nuls && is_passphrase(passphrase)).then(|| (Secret::new(passphrase.to_vec()), rest.len()))
 }
-

@@ -20,16 +20,12 @@ const VALUE_EXTERNAL_KEY: u16 = 9;
 /// What ADE's .BEK files carry as their description, in UTF-16LE.
 const DESCRIPTION: &str = "BitLocker Extension Key Protector";
 
-/// The protector's identifier, which names the file.
+/// The protector's identifier, which names the file: 16 bytes as they are on disk, the first three
+/// fields little endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guid([u8; 16]);
 
 impl Guid {
-    /// From its 16 bytes as they are on disk, the first three fields little endian.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
     /// The name that Windows gives the file.
     pub fn file_name(self) -> String {
         format!("{self}.BEK")
@@ -110,4 +106,68 @@ fn number(bytes: &[u8], at: usize) -> Option<usize> {
 
 fn short(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk::<2>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recovery::fake::{GUID, bek_file as file};
+
+    #[test]
+    fn the_guid_is_the_file_s_name() {
+        for description in ["ExternalKey", DESCRIPTION] {
+            let guid = read(&file(description, 7)).unwrap().unwrap();
+            assert_eq!(guid.to_string(), GUID);
+            assert_eq!(guid.file_name(), format!("{GUID}.BEK"));
+        }
+    }
+
+    #[test]
+    fn a_file_that_lost_or_gained_bytes_is_damaged() {
+        let whole = file(DESCRIPTION, 7);
+        for length in 16..whole.len() {
+            let damaged = read(&whole[..length]).unwrap().unwrap_err();
+            assert_eq!(damaged, BekProblem::Size { said: whole.len(), found: length });
+        }
+        let more = [whole.clone(), b"\r\n".to_vec()].concat();
+        let size = BekProblem::Size { said: whole.len(), found: more.len() };
+        assert_eq!(read(&more), Some(Err(size)));
+        assert_eq!(size.to_string(), "its header says 200 bytes, 202 are there");
+    }
+
+    #[test]
+    fn every_field_that_is_changed_is_found() {
+        for (at, byte, problem) in [
+            (0, 0, BekProblem::Size { said: 0, found: 156 }),
+            (4, 2, BekProblem::Version),
+            (8, 47, BekProblem::Version),
+            (13, 1, BekProblem::Size { said: 412, found: 156 }),
+            (48, 31, BekProblem::Entry),
+            (48, 109, BekProblem::Entry),
+            (50, 7, BekProblem::NoKey),
+            (52, 1, BekProblem::NoKey),
+            (80, 7, BekProblem::Entry),
+            (81, 9, BekProblem::Entry),
+            (112, 45, BekProblem::Entry),
+            (116, 2, BekProblem::NoKey),
+        ] {
+            let mut bytes = file("ExternalKey", 7);
+            assert_eq!(bytes.len(), 156);
+            bytes[at] = byte;
+            // Without version and size in the header only the description makes it one.
+            let expected = (problem != BekProblem::Version).then_some(Err(problem));
+            assert_eq!(read(&bytes), expected, "{at}");
+        }
+        let mut bytes = file(DESCRIPTION, 7);
+        bytes[4] = 2;
+        assert_eq!(read(&bytes), Some(Err(BekProblem::Version)));
+    }
+
+    #[test]
+    fn other_bytes_are_none() {
+        for bytes in [&b""[..], b"1", &[0; 48], &[0xff; 200], b"BitLocker Extension Key Protector"]
+        {
+            assert_eq!(read(bytes), None);
+        }
+    }
 }

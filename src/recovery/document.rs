@@ -97,11 +97,8 @@ fn backups(value: &Value<'_>, path: &str, found: &mut Vec<Result<Material, Refus
 fn backup(disk: &Value<'_>, path: &str) -> Result<Material, Refusal> {
     let data = disk.text_of("SecretData").ok_or(Refusal::BackupBlob)?;
     let kek = disk.text_of("KeyUrl");
-    let about = About {
-        claim: Claim::of(kek.is_some(), None),
-        kek: kek.map(key_id),
-        algorithm: None,
-    };
+    let about =
+        About { claim: Claim::of(kek.is_some(), None), kek: kek.map(key_id), algorithm: None };
     let secret = disk.text_of("SecretUrl").and_then(SecretId::parse);
     let label = [Some(path.to_owned()), secret.map(|id| id.short())];
     let label: Vec<String> = label.into_iter().flatten().filter(|part| !part.is_empty()).collect();

@@ -39,16 +39,15 @@ pub fn binary(bytes: &[u8]) -> Result<Option<Form>, Refusal> {
 
 /// With a byte order mark, or with ASCII characters in every second byte and NUL in the others.
 fn is_utf16(bytes: &[u8]) -> bool {
-    let (even, odd): (Vec<_>, Vec<_>) = bytes.iter().enumerate().partition(|(at, _)| at % 2 == 0);
-    let all = |half: &[(usize, &u8)], test: fn(&u8) -> bool| {
-        !half.is_empty() && half.iter().all(|(_, byte)| test(byte))
+    let letters_at = |at: usize| {
+        let is_letter =
+            |pair: &[u8]| matches!((pair.get(at), pair.get(1 - at)), (Some(1..=0x7f), Some(0)));
+        bytes.len() > 1 && bytes.chunks_exact(2).all(is_letter)
     };
-    let (nul, letter): (fn(&u8) -> bool, fn(&u8) -> bool) =
-        (|byte| *byte == 0, |byte| *byte != 0 && byte.is_ascii());
     bytes.starts_with(&[0xff, 0xfe])
         || bytes.starts_with(&[0xfe, 0xff])
-        || (all(&even, nul) && all(&odd, letter))
-        || (all(&odd, nul) && all(&even, letter))
+        || letters_at(0)
+        || letters_at(1)
 }
 
 /// Text that is no JSON object: what it is said not to be, its quotation marks, its value.
@@ -66,9 +65,12 @@ pub fn bare(text: &[u8]) -> Result<Found, Refusal> {
     if text.starts_with(b"eyJ") && text.iter().filter(|byte| **byte == b'.').count() == 2 {
         return Err(Refusal::AccessToken);
     }
-    let quoted = [b'"', b'\''].iter().find_map(|mark| {
-        text.strip_prefix(&[*mark]).and_then(|rest| rest.strip_suffix(&[*mark]))
-    });
+    if text.windows(2).any(|pair| pair == b"\":") {
+        return Err(Refusal::JsonPiece);
+    }
+    let quoted = [b'"', b'\'']
+        .iter()
+        .find_map(|mark| text.strip_prefix(&[*mark]).and_then(|rest| rest.strip_suffix(&[*mark])));
     match quoted {
         // A string of JSON, with escapes in it.
         Some(inner) if inner.contains(&b'\\') => {
@@ -77,7 +79,6 @@ pub fn bare(text: &[u8]) -> Result<Found, Refusal> {
             Ok(Found::in_text(inner, About::nothing())?.below(Layer::Quotes))
         }
         Some(inner) => Ok(Found::in_text(inner, About::nothing())?.below(Layer::Quotes)),
-        None if text.windows(2).any(|pair| pair == b"\":") => Err(Refusal::JsonPiece),
         None => Found::in_text(text, About::nothing()),
     }
 }

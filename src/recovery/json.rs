@@ -139,11 +139,11 @@ impl<'a> Visitor<'a> for Reader {
     fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<Value<'a>, A::Error> {
         let mut object = Vec::new();
         let mut known = BTreeSet::new();
-        while let Some((name, value)) = members.next_entry::<Name<'a>, _>()? {
+        while let Some(name) = members.next_key::<Name<'a>>()? {
             if !known.insert(name.0.to_ascii_lowercase()) {
                 return Err(A::Error::custom("twice"));
             }
-            object.push((name.0, value));
+            object.push((name.0, members.next_value()?));
         }
         Ok(Value::Object(object))
     }

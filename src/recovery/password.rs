@@ -59,3 +59,58 @@ fn grouped(digits: &[u8]) -> Result<Password, PasswordProblem> {
     }
     Ok(Password(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWORD: &str = "000011-000022-111111-222222-333333-444444-555555-720885";
+
+    fn parse(text: &str) -> Option<Result<String, PasswordProblem>> {
+        let shown = |password: Password| String::from_utf8(password.0.to_vec()).unwrap();
+        read(text.as_bytes()).map(|result| result.map(shown))
+    }
+
+    #[test]
+    fn all_ways_of_writing_it_become_one() {
+        let (bare, blanks) = (PASSWORD.replace('-', ""), PASSWORD.replace('-', " "));
+        for text in [PASSWORD, &bare, &blanks, &PASSWORD.replace('-', "-\n")] {
+            assert_eq!(parse(text), Some(Ok(PASSWORD.to_owned())), "{text}");
+        }
+        assert!(is_exact(PASSWORD.as_bytes()));
+        assert!(!is_exact(bare.as_bytes()));
+    }
+
+    #[test]
+    fn a_mistyped_digit_is_found_and_its_group_named() {
+        for (index, character) in PASSWORD.char_indices().filter(|(_, c)| *c != '-') {
+            let mut text = PASSWORD.to_owned();
+            let other = if character == '9' {
+                "0".to_owned()
+            } else {
+                format!("{}", u32::from(character) - 47)
+            };
+            text.replace_range(index..=index, &other);
+            assert_eq!(parse(&text), Some(Err(PasswordProblem::Group(index / 7 + 1))), "{text}");
+        }
+        let large = PASSWORD.replace("720885", "720896");
+        assert_eq!(parse(&large), Some(Err(PasswordProblem::Group(8))));
+    }
+
+    #[test]
+    fn a_lost_or_doubled_digit_is_found() {
+        for text in [&PASSWORD[1..], &PASSWORD[..54], &format!("{PASSWORD}0"), &PASSWORD[7..]] {
+            let digits = text.bytes().filter(u8::is_ascii_digit).count();
+            assert_eq!(parse(text), Some(Err(PasswordProblem::Digits(digits))), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_none() {
+        for text in
+            ["", "-", "123456", "123456-123456", "Zm9v", "04030201-0605-0807-090A-0B0C0D0E0F10"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

@@ -197,7 +197,9 @@ impl fmt::Display for Refusal {
                 write!(f, "has {characters} characters of base64, a length that cannot be")
             }
             Self::List => f.write_str("is a JSON list, not one answer"),
-            Self::MixedAlphabets => f.write_str("mixes both alphabets of base64 (+ or / and - or _)"),
+            Self::MixedAlphabets => {
+                f.write_str("mixes both alphabets of base64 (+ or / and - or _)")
+            }
             Self::NoMember => f.write_str("is JSON without a value"),
             Self::NotText { member } => write!(f, "is JSON whose \"{member}\" is no text"),
             Self::NotWrapped { bytes } => {
