@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 
 use crate::deadline::Clock;
 use crate::error::Kind;
+
+/// More memory than a run that opens nothing ever maps, in bytes.
+const ROOM: u64 = 64 * 1024 * 1024;
 
 /// [`keep_secrets`] for a run that opens devices and mappings.
 ///
@@ -33,13 +36,19 @@ pub fn harden() -> Result<(), Kind> {
 /// no swap, and nothing it creates is readable by others.
 ///
 /// A limit that cannot be set is no reason to leave a machine locked: it is logged at debug level,
-/// and the unit sets the same limits from outside. Without root RLIMIT_MEMLOCK may be too small
-/// for any of it to be locked.
+/// and the unit sets the same limits from outside. Without root, memory stays unlocked where
+/// RLIMIT_MEMLOCK could refuse what is allocated later, which would end the program.
 pub fn keep_secrets() {
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
     note("RLIMIT_CORE", setrlimit(Resource::RLIMIT_CORE, 0, 0));
     // Also hides /proc/PID/{mem,environ,maps} from everybody but root (prctl(2)).
     note("PR_SET_DUMPABLE", prctl::set_dumpable(false));
+    if !geteuid().is_root()
+        && getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft < ROOM)
+    {
+        log::debug!("mlockall: RLIMIT_MEMLOCK is too small");
+        return;
+    }
     // ONFAULT: lock what is touched instead of every page of every thread's 2 MiB stack; nix has
     // no constant for MCL_ONFAULT (4, mlock(2)).
     let flags =
