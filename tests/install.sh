@@ -75,6 +75,7 @@ share/initramfs-tools/hooks/bek-unlock
 share/initramfs-tools/scripts/local-bottom/bek-unlock
 share/initramfs-tools/scripts/local-top/bek-unlock
 share/man/man5/bektab.5
+share/man/man7/bek-unlock-initramfs.7
 share/man/man7/bek-unlock-messages.7
 share/man/man8/bek-unlock-generator.8
 share/man/man8/bek-unlock.8
