@@ -26,4 +26,4 @@ pub mod sysfs;
 pub mod tags;
 
 #[cfg(test)]
-mod image;
+pub mod image;

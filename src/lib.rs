@@ -41,6 +41,7 @@ pub mod device;
 pub mod edge;
 pub mod error;
 pub mod generator;
+pub mod header;
 pub mod hint;
 pub mod initramfs;
 pub mod key;

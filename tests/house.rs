@@ -22,6 +22,7 @@ const CORE: [&str; 16] = [
     "detach",
     "device",
     "error",
+    "header",
     "hint",
     "initramfs",
     "key",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::device::Devices;
 use crate::edge::block::BlockDevices;
-use crate::edge::mount::{self, Problem};
+use crate::edge::mount::{self, How, Problem};
 use crate::edge::{fat, file};
 use crate::error::Kind;
 use crate::key::candidates::{self, Wanted};
@@ -36,7 +36,7 @@ impl KeyDisks for AttachedKeyDisks {
     fn read(&mut self, device: &Path, wanted: &Wanted) -> Result<Vec<FoundFile>, Kind> {
         let unreadable =
             |reason: String| Kind::KeyDiskUnreadable { device: device.to_owned(), reason };
-        let read = mount::mounted(device, |path, directory| {
+        let read = mount::mounted(device, &How::KEY_DISK, |path, directory| {
             let names = wanted.choose(&file::listing(path)?);
             let read = |name| FoundFile { content: file::read_in(directory, &name), name };
             Ok(names.into_iter().map(read).collect())

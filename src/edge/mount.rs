@@ -1,16 +1,17 @@
-//! Mounts a key disk for as long as it takes to read it, where nobody else sees it.
+//! Mounts a file system for as long as it takes to read it, where nobody else sees it.
 //!
 //! Each look gets a thread with a mount namespace of its own: the rest of the program keeps its
 //! view, other processes see nothing, and when the thread ends the kernel takes down whatever is
 //! still mounted there. A mount that somebody else made is used and left as it is. No mount unit
-//! and no fstab line: those stay mounted when something fails (systemd #28021), and ADE's line
-//! makes the key readable for everybody.
+//! and no fstab line: those stay mounted when something fails (systemd #28021), and ADE's lines
+//! make the key readable for everybody.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread;
 
 use nix::errno::Errno;
@@ -20,21 +21,20 @@ use nix::sched::{CloneFlags, unshare};
 use crate::edge::file::open_directory;
 use crate::edge::mountinfo;
 
-/// Where ADE mounts the key disk, and where bektab's absolute paths point.
-pub const MOUNT_POINT: &str = "/mnt/azure_bek_disk";
+pub use how::How;
 
-/// Where it is mounted when the root file system is read-only; on /run's tmpfs.
-const SPARE_MOUNT_POINT: &str = "/run/bek-unlock/keydisk";
+pub mod how;
+mod place;
 
 /// How often unmounting is tried before the mount is detached.
 const UNMOUNT_TRIES: usize = 5;
 
-/// Why a key disk was not read through a mount.
+/// Why a file system was not read through a mount.
 #[derive(Debug)]
 pub enum Problem {
     /// It was read, and could not be unmounted.
     Stuck(io::Error),
-    /// It cannot be mounted here: no vfat in the kernel, no right to mount, no place to.
+    /// It cannot be mounted here: not in the kernel, no right to mount, no place to.
     Unavailable {
         /// What was tried.
         call: &'static str,
@@ -43,50 +43,107 @@ pub enum Problem {
     },
 }
 
-/// Runs `read` on the root directory of the vfat file system on `device`: its path, and the
-/// directory opened. The path is valid inside `read` only.
+/// Runs `read` on the root directory of the file system on `device`: its path, and the directory
+/// opened. The path is valid inside `read` only.
 ///
-/// The mount is read-only, nosuid, nodev, noexec, umask 077, and gone when this returns.
+/// The mount is gone when this returns.
 pub fn mounted<T: Send>(
     device: &Path,
+    how: &How,
     read: impl FnOnce(&Path, BorrowedFd<'_>) -> T + Send,
 ) -> Result<T, Problem> {
-    // What mount(2) would say, before anything is made for it.
-    if !fs::metadata(device).is_ok_and(|metadata| metadata.file_type().is_block_device()) {
-        return Err(unavailable("mount")(Errno::ENOTBLK.into()));
-    }
-    if let Some((path, directory)) = existing(device) {
-        log::debug!("{} is mounted on {}", device.display(), path.display());
+    must_be_device(device)?;
+    if let Some((path, directory)) = existing(device, how) {
         return Ok(read(&path, directory.as_fd()));
     }
     thread::scope(|scope| {
-        thread::Builder::new()
-            .name("key-disk".to_owned())
-            // All memory is locked, stacks too; the default is 2 MiB.
-            .stack_size(256 * 1024)
-            .spawn_scoped(scope, || {
-                enter_private_namespace()?;
-                let mount = Mount::new(device)?;
-                let directory = open_directory(&mount.path).map_err(unavailable("open"))?;
-                let result = read(&mount.path, directory.as_fd());
-                drop(directory);
-                mount.unmount().map_err(Problem::Stuck)?;
-                Ok(result)
-            })
-            .map_err(unavailable("start a thread"))?
+        on_thread(scope, || mounted_here(device, how, read))?
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
-/// A mount of the device that somebody else made, opened so that it cannot go away meanwhile.
-fn existing(device: &Path) -> Option<(PathBuf, File)> {
+/// The same for what has to be used on this thread, as everything that libcryptsetup touches:
+/// `open` gets the directory, `take` what it opened there.
+pub fn lent<F: Send, T>(
+    device: &Path,
+    how: &How,
+    open: impl FnOnce(BorrowedFd<'_>) -> F + Send,
+    take: impl FnOnce(F) -> T,
+) -> Result<T, Problem> {
+    must_be_device(device)?;
+    if let Some((_, directory)) = existing(device, how) {
+        return Ok(take(open(directory.as_fd())));
+    }
+    let (give, given) = mpsc::channel();
+    let (in_use, unused) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let mounting = on_thread(scope, move || {
+            mounted_here(device, how, |_, directory| {
+                // The receivers are there until this thread has ended; then there is nobody to
+                // give anything to. Nothing is ever sent by the other: it is dropped.
+                let _ = give.send(open(directory));
+                drop(give);
+                let _ = unused.recv();
+            })
+        })?;
+        let taken = given.recv().map(take);
+        drop(in_use);
+        let mounted = mounting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        mounted?;
+        taken.map_err(|_| unavailable("open")(io::ErrorKind::NotFound.into()))
+    })
+}
+
+/// What mount(2) would say, before anything is made for it.
+fn must_be_device(device: &Path) -> Result<(), Problem> {
+    let is_device =
+        fs::metadata(device).is_ok_and(|metadata| metadata.file_type().is_block_device());
+    if is_device { Ok(()) } else { Err(unavailable("mount")(Errno::ENOTBLK.into())) }
+}
+
+fn on_thread<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    run: impl FnOnce() -> Result<T, Problem> + Send + 'scope,
+) -> Result<thread::ScopedJoinHandle<'scope, Result<T, Problem>>, Problem> {
+    thread::Builder::new()
+        .name("mount".to_owned())
+        // All memory is locked, stacks too; the default is 2 MiB.
+        .stack_size(256 * 1024)
+        .spawn_scoped(scope, run)
+        .map_err(unavailable("start a thread"))
+}
+
+/// Mounts in a namespace of this thread's own, which it keeps.
+fn mounted_here<T>(
+    device: &Path,
+    how: &How,
+    read: impl FnOnce(&Path, BorrowedFd<'_>) -> T,
+) -> Result<T, Problem> {
+    enter_private_namespace()?;
+    let mount = Mount::new(device, how)?;
+    let directory = open_directory(&mount.path).map_err(unavailable("open"))?;
+    let result = read(&mount.path, directory.as_fd());
+    drop(directory);
+    mount.unmount().map_err(Problem::Stuck)?;
+    Ok(result)
+}
+
+/// A mount of the device that somebody else made, opened so that it cannot go away meanwhile. None
+/// to write to: a sandbox may have made those read-only (ProtectSystem=).
+fn existing(device: &Path, how: &How) -> Option<(PathBuf, File)> {
+    if how.writable {
+        return None;
+    }
     let number = fs::metadata(device).ok()?.rdev();
     let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    mountinfo::mount_points(&table, number).into_iter().find_map(|path| {
+    mountinfo::mount_points(&table, number, how.kind).into_iter().find_map(|path| {
         let directory = open_directory(&path).ok()?;
         // Something else may be mounted over it.
         let is_it = directory.metadata().is_ok_and(|metadata| metadata.dev() == number);
+        if is_it {
+            log::debug!("{} is mounted on {}", device.display(), path.display());
+        }
         is_it.then_some((path, directory))
     })
 }
@@ -112,23 +169,24 @@ fn has_own_namespace() -> bool {
     }
 }
 
-/// A mounted key disk; unmounted when dropped.
+/// A mounted file system; unmounted when dropped.
 struct Mount {
     path: PathBuf,
     is_mounted: bool,
 }
 
 impl Mount {
-    fn new(device: &Path) -> Result<Self, Problem> {
-        let path = mount_point(&[Path::new(MOUNT_POINT), Path::new(SPARE_MOUNT_POINT)])
-            .map_err(unavailable("make a mount point"))?;
-        let flags = MsFlags::MS_RDONLY
-            | MsFlags::MS_NOSUID
-            | MsFlags::MS_NODEV
-            | MsFlags::MS_NOEXEC
-            | MsFlags::MS_NOATIME;
-        mount(Some(device), &path, Some("vfat"), flags, Some("umask=0077"))
-            .map_err(|errno| unavailable("mount")(errno.into()))?;
+    fn new(device: &Path, how: &How) -> Result<Self, Problem> {
+        let path = place::first(how.places).map_err(unavailable("make a mount point"))?;
+        let mut result = Err(Errno::EINVAL);
+        for options in how.options {
+            result = mount(Some(device), &path, Some(how.kind), how.flags(), Some(*options));
+            // EINVAL is what a kernel says to an option it does not know, among other things.
+            if result != Err(Errno::EINVAL) {
+                break;
+            }
+        }
+        result.map_err(|errno| unavailable("mount")(errno.into()))?;
         Ok(Self { path, is_mounted: true })
     }
 
@@ -163,72 +221,21 @@ fn unmount(path: &Path) -> io::Result<()> {
     Ok(umount2(path, MntFlags::UMOUNT_NOFOLLOW | MntFlags::MNT_DETACH)?)
 }
 
-/// The first of these that is a directory or can be made one.
-///
-/// A new one stays: rmdir(2) takes down what others mounted on it in their namespaces meanwhile.
-fn mount_point(places: &[&Path]) -> io::Result<PathBuf> {
-    let mut result = Err(io::ErrorKind::NotFound.into());
-    for place in places {
-        result = directory(place);
-        if result.is_ok() {
-            return Ok(place.to_path_buf());
-        }
-    }
-    result.map(|()| PathBuf::new())
-}
-
-/// Makes sure that `place` is a directory and no link to one.
-fn directory(place: &Path) -> io::Result<()> {
-    if let Some(parent) = place.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    match DirBuilder::new().mode(0o700).create(place) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ if fs::symlink_metadata(place)?.is_dir() => Ok(()),
-        _ => Err(io::ErrorKind::NotADirectory.into()),
-    }
-}
-
 fn unavailable(call: &'static str) -> impl Fn(io::Error) -> Problem {
     move |error| Problem::Unavailable { call, error }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
     use tempfile::TempDir;
 
     use super::*;
 
     #[test]
-    fn the_first_usable_mount_point_is_taken() {
-        let root = TempDir::new().unwrap();
-        let (link, file) = (root.path().join("link"), root.path().join("file"));
-        symlink(root.path(), &link).unwrap();
-        fs::write(&file, b"").unwrap();
-        let below_file = file.join("mnt");
-        let spare = root.path().join("run/keydisk");
-        let places: [&Path; 4] = [&link, &file, &below_file, &spare];
-        assert_eq!(mount_point(&places).unwrap(), spare);
-        let mode = fs::metadata(&spare).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700);
-        assert_eq!(mount_point(&[&spare]).unwrap(), spare, "one that is there already");
-    }
-
-    #[test]
-    fn without_a_mount_point_there_is_an_error() {
-        let root = TempDir::new().unwrap();
-        let file = root.path().join("file");
-        fs::write(&file, b"").unwrap();
-        assert_eq!(mount_point(&[&file]).unwrap_err().kind(), io::ErrorKind::NotADirectory);
-        assert_eq!(mount_point(&[]).unwrap_err().kind(), io::ErrorKind::NotFound);
-    }
-
-    #[test]
     fn a_device_nobody_mounted_has_no_mount() {
-        assert!(existing(Path::new("/dev/null")).is_none());
-        assert!(existing(Path::new("/nonexistent")).is_none());
+        for path in ["/dev/null", "/nonexistent"] {
+            assert!(existing(Path::new(path), &How::KEY_DISK).is_none());
+        }
     }
 
     #[test]

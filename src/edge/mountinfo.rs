@@ -6,24 +6,25 @@ use std::path::PathBuf;
 
 use nix::sys::stat::makedev;
 
-/// Where the root of the vfat file system on the device with this number is mounted, the latest
-/// mount first: it is the one on top.
-pub fn mount_points(table: &str, device: u64) -> Vec<PathBuf> {
-    let mut points: Vec<_> = table.lines().filter_map(|line| mount_point(line, device)).collect();
+/// Where the root of the file system of this kind on the device with this number is mounted, the
+/// latest mount first: it is the one on top.
+pub fn mount_points(table: &str, device: u64, kind: &str) -> Vec<PathBuf> {
+    let points = table.lines().filter_map(|line| mount_point(line, device, kind));
+    let mut points: Vec<_> = points.collect();
     points.reverse();
     points
 }
 
 /// `36 35 8:33 / /mnt/azure_bek_disk ro,nosuid shared:1 - vfat /dev/sdc1 ro,umask=0077`
-fn mount_point(line: &str, device: u64) -> Option<PathBuf> {
+fn mount_point(line: &str, device: u64, kind: &str) -> Option<PathBuf> {
     let (mount, file_system) = line.split_once(" - ")?;
     let mut fields = mount.split(' ').skip(2);
     let (major, minor) = fields.next()?.split_once(':')?;
     let is_device = makedev(major.parse().ok()?, minor.parse().ok()?) == device;
     let is_whole = fields.next()? == "/";
     let path = fields.next()?;
-    let is_vfat = file_system.split(' ').next()? == "vfat";
-    (is_device && is_whole && is_vfat).then(|| PathBuf::from(unescape(path)))
+    let is_kind = file_system.split(' ').next()? == kind;
+    (is_device && is_whole && is_kind).then(|| PathBuf::from(unescape(path)))
 }
 
 /// One mount.
@@ -99,14 +100,17 @@ garbage
     #[test]
     fn mounts_of_the_device_are_found_the_latest_first() {
         let expected = ["/media/BEK VOLUME", "/mnt/azure_bek_disk"].map(PathBuf::from);
-        assert_eq!(mount_points(TABLE, makedev(8, 33)), expected);
+        assert_eq!(mount_points(TABLE, makedev(8, 33), "vfat"), expected);
     }
 
     #[test]
     fn other_devices_and_file_systems_are_not() {
-        assert_eq!(mount_points(TABLE, makedev(8, 34)), [] as [PathBuf; 0]);
-        assert_eq!(mount_points(TABLE, makedev(8, 3)), [] as [PathBuf; 0]);
-        assert_eq!(mount_points("", makedev(8, 33)), [] as [PathBuf; 0]);
+        for (table, minor) in [(TABLE, 34), (TABLE, 3), ("", 33)] {
+            let found = mount_points(table, makedev(8, minor), "vfat");
+            assert_eq!(found, [] as [PathBuf; 0], "{minor}");
+        }
+        let ext4 = mount_points(TABLE, makedev(8, 34), "ext4");
+        assert_eq!(ext4, [PathBuf::from("/mnt/ext")]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use bek_unlock::edge::mount::mounted;
+use bek_unlock::edge::mount::{How, mounted};
 
 use crate::world::{KEY, Luks, World, tool};
 
@@ -136,7 +136,7 @@ fn no_key_disk_ends_in_time_and_says_what_to_do() {
 fn it_is_mounted_where_nobody_else_sees_it_and_for_reading_only() {
     let world = World::new();
     let disk = world.key_disk(&[(NAME, KEY.as_bytes())]);
-    let line = mounted(Path::new(&disk), |path, _| {
+    let line = mounted(Path::new(&disk), &How::KEY_DISK, |path, _| {
         let others = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!others.contains("azure_bek_disk"), "{others}");
         assert_eq!(fs::metadata(path.join(NAME)).unwrap().mode() & 0o777, 0o700);

@@ -1,0 +1,160 @@
+//! LUKS2: two copies of a binary block with JSON behind it, each with a checksum; then keyslots.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek, SeekFrom};
+
+use ring::digest::{SHA256, digest};
+use serde::Deserialize;
+
+use super::{Identity, MAGIC, Problem, Reencryption, bytes_at, field, text};
+
+/// `struct luks2_hdr_disk`; the JSON begins after it.
+const BLOCK: usize = 4096;
+
+const SECOND_MAGIC: &[u8; 6] = b"SKUL\xba\xbe";
+
+/// Sizes that a copy can have, and so the places where the second one can begin, in bytes.
+const SIZES: [u64; 9] =
+    [1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 21, 1 << 22];
+
+/// Where a copy's own checksum is.
+const CHECKSUM: std::ops::Range<usize> = 448..512;
+
+/// One copy.
+struct Copy {
+    size: u64,
+    epoch: u64,
+    uuid: String,
+    json: Json,
+}
+
+#[derive(Deserialize)]
+struct Json {
+    config: Config,
+    #[serde(default)]
+    segments: BTreeMap<String, Segment>,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    keyslots_size: String,
+    #[serde(default)]
+    requirements: Requirements,
+}
+
+#[derive(Default, Deserialize)]
+struct Requirements {
+    #[serde(default)]
+    mandatory: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Segment {
+    #[serde(default)]
+    flags: Vec<String>,
+}
+
+/// The newer of the two copies that is whole.
+pub(super) fn read(source: &mut (impl Read + Seek)) -> Result<Identity, Problem> {
+    let first = copy(source, 0, MAGIC)?;
+    let (mut second, mut problem) = (None, None);
+    let places: &[u64] = match &first {
+        Some(Ok(first)) => &[first.size],
+        _ => &SIZES,
+    };
+    for place in places {
+        match copy(source, *place, SECOND_MAGIC)? {
+            Some(Ok(copy)) => {
+                second = Some(copy);
+                break;
+            }
+            Some(Err(damage)) => problem = Some(damage),
+            None => {}
+        }
+    }
+    let whole = |first: &Copy, second: &Copy| first.epoch == second.epoch;
+    let (newest, half_damaged) = match (first, second) {
+        (Some(Ok(first)), Some(second)) => {
+            let half_damaged = !whole(&first, &second);
+            (if second.epoch > first.epoch { second } else { first }, half_damaged)
+        }
+        (Some(Ok(only)), None) | (_, Some(only)) => (only, true),
+        (Some(Err(damage)), None) => return Err(Problem::Damaged(damage)),
+        (None, None) => return Err(problem.map_or(Problem::NotLuks, Problem::Damaged)),
+    };
+    newest.into_identity(half_damaged)
+}
+
+/// The copy at `offset`, or what is wrong with it; `None` where none begins.
+fn copy(
+    source: &mut (impl Read + Seek),
+    offset: u64,
+    magic: &[u8; 6],
+) -> Result<Option<Result<Copy, &'static str>>, Problem> {
+    let Some(block) = bytes_at::<BLOCK>(source, offset)? else { return Ok(None) };
+    let number = |at| u64::from_be_bytes(field(&block, at));
+    if field::<6>(&block, 0) != *magic || field(&block, 6) != 2_u16.to_be_bytes() {
+        return Ok(None);
+    }
+    let size = number(8);
+    if !SIZES.contains(&size) || number(256) != offset {
+        return Ok(Some(Err("its size makes no sense")));
+    }
+    let mut area = vec![0; usize::try_from(size).unwrap_or_default()];
+    source.seek(SeekFrom::Start(offset))?;
+    if source.read_exact(&mut area).is_err() {
+        return Ok(Some(Err("it ends early")));
+    }
+    if !is_intact(&mut area) {
+        return Ok(Some(Err("its checksum is wrong")));
+    }
+    let json = area.get(BLOCK..).unwrap_or_default();
+    let end = json.iter().position(|byte| *byte == 0).unwrap_or(json.len());
+    let json = serde_json::from_slice(json.get(..end).unwrap_or_default());
+    let (epoch, uuid) = (number(16), text(&field::<40>(&block, 168)));
+    Ok(Some(json.map_err(|_| "its JSON makes no sense").map(|json| Copy {
+        size,
+        epoch,
+        uuid,
+        json,
+    })))
+}
+
+/// Whether its checksum is right; one of another kind than cryptsetup ever wrote is believed.
+fn is_intact(area: &mut [u8]) -> bool {
+    if text(&field::<32>(area, 72)) != "sha256" {
+        return true;
+    }
+    let Some(checksum) = area.get_mut(CHECKSUM) else { return false };
+    let written: Vec<u8> = checksum.to_vec();
+    checksum.fill(0);
+    written.starts_with(digest(&SHA256, area).as_ref())
+}
+
+impl Copy {
+    fn into_identity(self, half_damaged: bool) -> Result<Identity, Problem> {
+        let Json { config, segments } = self.json;
+        let Ok(keyslots) = config.keyslots_size.parse::<u64>() else {
+            return Err(Problem::Damaged("its JSON makes no sense"));
+        };
+        let mut requirements = config.requirements.mandatory;
+        requirements.sort();
+        let is_reencrypting = requirements.iter().any(|word| word.starts_with("online-reencrypt"));
+        let in_step =
+            |segment: &Segment| segment.flags.iter().any(|flag| flag == "in-reencryption");
+        let reencryption = match is_reencrypting {
+            true if segments.values().any(in_step) => Reencryption::Interrupted,
+            true => Reencryption::Between,
+            false => Reencryption::None,
+        };
+        Ok(Identity {
+            version: 2,
+            uuid: self.uuid,
+            epoch: Some(self.epoch),
+            requirements,
+            reencryption,
+            half_damaged,
+            extent: keyslots.saturating_add(2 * self.size),
+        })
+    }
+}
