@@ -46,6 +46,7 @@ mod tests {
 
     use super::*;
     use crate::deadline::VirtualClock;
+    use crate::header::DetachedHeader;
     use crate::mapping::{LuksDevice, Mapping};
 
     struct Busy {
@@ -54,7 +55,11 @@ mod tests {
     }
 
     impl Luks for Busy {
-        fn load(&mut self, _: &Path, _: Option<&Path>) -> Result<Box<dyn LuksDevice>, Kind> {
+        fn load(
+            &mut self,
+            _: &Path,
+            _: Option<&DetachedHeader>,
+        ) -> Result<Box<dyn LuksDevice>, Kind> {
             panic!("detach reads no header")
         }
 

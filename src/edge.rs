@@ -7,6 +7,7 @@ pub mod azure_slot;
 pub mod block;
 pub mod fat;
 pub mod file;
+pub mod header;
 pub mod host;
 pub mod http;
 pub mod key_disk;

@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::Kind;
+use crate::header::DetachedHeader;
 use crate::secret::Secret;
 use crate::volume::{Options, VolumeName};
 
@@ -65,9 +66,16 @@ pub struct Keyslot {
 /// Loads headers and closes mappings.
 pub trait Luks {
     /// Reads the header of `device`, or the detached one, and checks that it can be used.
-    fn load(&mut self, device: &Path, header: Option<&Path>) -> Result<Box<dyn LuksDevice>, Kind>;
+    ///
+    /// A detached one is read from its copy in memory. While a reencryption is in progress opening
+    /// goes through the header itself, which may be written to.
+    fn load(
+        &mut self,
+        device: &Path,
+        header: Option<&DetachedHeader>,
+    ) -> Result<Box<dyn LuksDevice>, Kind>;
 
-    /// Closes the mapping; `VolumeBusy` without holders when the kernel says EBUSY.
+    /// Closes the mapping; `VolumeBusy` without holders when somebody has it open.
     fn close(&mut self, name: &VolumeName) -> Result<(), Kind>;
 }
 

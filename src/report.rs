@@ -89,11 +89,13 @@ pub fn opened(volume: &Volume, outcome: &Outcome, elapsed: Duration, json: bool)
         Outcome::Opened(opened) => {
             on_the_way(&volume.name, opened);
             let device = opened.device.display().to_string();
+            let header = opened.detached.as_ref().map(|(spec, _)| spec.to_string());
             log::info!(
                 MESSAGE_ID = message_id::UNLOCKED,
                 BEK_VOLUME = name,
                 BEK_DEVICE = device.as_str(),
                 BEK_SOURCE = opened.source.as_str(),
+                BEK_HEADER = header.as_deref().unwrap_or_default(),
                 BEK_ELAPSED_USEC = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
                 "{name} unlocked with {} in {}", phrase(opened.source), seconds(elapsed)
             );
@@ -199,6 +201,8 @@ pub fn opened_json(volume: &Volume, outcome: &Outcome, elapsed: Duration) -> Val
             "type": format!("LUKS{}", opened.header.version),
             "uuid": opened.header.uuid,
             "keyslot": opened.keyslot,
+            "header": opened.detached.as_ref().map(|(spec, _)| spec.to_string()),
+            "header_why": opened.detached.as_ref().map(|(_, why)| why.as_str()),
             "source": opened.source.as_str(),
             "origin": opened.origin,
             "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),

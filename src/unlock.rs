@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::device::Devices;
-use crate::error::{Error, Goal, Kind, printable};
+use crate::error::{Error, Goal, Kind};
+use crate::header::Headers;
+use crate::header::choice::Why;
 use crate::key::{KeySource, SourceName};
-use crate::mapping::{Header, Luks, LuksDevice, Mapping, Mappings, Memory};
+use crate::mapping::{Header, Luks, Mapping, Mappings, Memory};
 use crate::volume::{Content, DeviceSpec, HeaderSpec, Volume};
 
 use attempt::{Attempt, Fit};
@@ -23,6 +25,7 @@ use rounds::ask_all;
 mod attempt;
 #[cfg(test)]
 mod fake;
+mod header;
 mod rounds;
 
 /// ADE's name for the temporary disk (`ResourceDiskUtil.py`). Azure makes it anew, as NTFS, each
@@ -35,10 +38,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How long another run may take from making a mapping to loading its table: two system calls.
 const TABLE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long closing what turned out wrong is tried: udev looks at each new mapping for a moment.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What the unlock works with.
 pub struct World<'a> {
     /// Block devices.
     pub devices: &'a mut dyn Devices,
+    /// Detached headers.
+    pub headers: &'a mut dyn Headers,
     /// libcryptsetup.
     pub luks: &'a mut dyn Luks,
     /// What is mapped already.
@@ -77,6 +85,8 @@ pub struct Opened {
     pub device: PathBuf,
     /// What its header says.
     pub header: Header,
+    /// Which detached header that was, and why that one.
+    pub detached: Option<(HeaderSpec, Why)>,
     /// The keyslot that opened.
     pub keyslot: u32,
     /// The key source that had the key.
@@ -90,9 +100,15 @@ pub struct Opened {
 }
 
 impl Opened {
-    fn with(key: Fit, device: PathBuf, header: Header, passed_over: Vec<Kind>) -> Self {
+    fn with(
+        key: Fit,
+        device: PathBuf,
+        header: Header,
+        detached: Option<(HeaderSpec, Why)>,
+        passed_over: Vec<Kind>,
+    ) -> Self {
         let Fit { keyslot, source, origin, trimmed } = key;
-        Self { device, header, keyslot, source, origin, trimmed, passed_over }
+        Self { device, header, detached, keyslot, source, origin, trimmed, passed_over }
     }
 }
 
@@ -107,11 +123,11 @@ pub fn attach(
         Error::new(Goal::Unlock, kind).volume(&volume.name).device(device)
     };
     if let Some(mapping) = world.mappings.find(&volume.name).map_err(|kind| fail(None, kind))? {
-        return already_open(volume, world, mapping).map_err(|kind| fail(None, kind));
+        return already_open(volume, world, mapping, deadline).map_err(|kind| fail(None, kind));
     }
     let device = wait_for_device(volume, world, deadline).map_err(|kind| fail(None, kind))?;
     let fail = |kind: Kind| fail(Some(&device), kind);
-    let mut luks = match load_header(volume, &device, world, deadline) {
+    let (mut luks, detached) = match header::load(volume, &device, world, deadline) {
         Err(Kind::HeaderUnusable { .. }) if is_new_resource_disk(volume, &device, world) => {
             return Ok(Outcome::NewResourceDisk { device });
         }
@@ -127,8 +143,8 @@ pub fn attach(
         Err(error) => return Err(error.volume(&volume.name).device(Some(&device))),
     };
     let header = luks.header().clone();
-    verify(volume, world).map_err(fail)?;
-    Ok(Outcome::Opened(Box::new(Opened::with(key, device.clone(), header, passed_over))))
+    verify(volume, world, deadline).map_err(fail)?;
+    Ok(Outcome::Opened(Box::new(Opened::with(key, device.clone(), header, detached, passed_over))))
 }
 
 /// Finds the key of `volume` for somebody else, who opens it and looks at its content.
@@ -144,17 +160,22 @@ pub fn find_key(
         Error::new(Goal::Unlock, kind).volume(&volume.name).device(device)
     };
     let device = wait_for_device(volume, world, deadline).map_err(|kind| fail(None, kind))?;
-    let mut luks =
-        load_header(volume, &device, world, deadline).map_err(|kind| fail(Some(&device), kind))?;
+    let (mut luks, detached) =
+        header::load(volume, &device, world, deadline).map_err(|kind| fail(Some(&device), kind))?;
     let mut attempt = Attempt { volume, luks: &mut *luks, memory: world.memory, deadline };
     let (key, passed_over) = ask_all(&mut attempt, sources.of(volume, &device))
         .map_err(|error| error.volume(&volume.name).device(Some(&device)))?;
     let header = luks.header().clone();
-    Ok(Opened::with(key, device, header, passed_over))
+    Ok(Opened::with(key, device, header, detached, passed_over))
 }
 
 /// Success when the mapping is ours, `NameInUse` when it is another device's.
-fn already_open(volume: &Volume, world: &mut World<'_>, mapping: Mapping) -> Result<Outcome, Kind> {
+fn already_open(
+    volume: &Volume,
+    world: &mut World<'_>,
+    mapping: Mapping,
+    deadline: &Deadline<'_>,
+) -> Result<Outcome, Kind> {
     let wanted = world.devices.find(&volume.device)?;
     let same = match (&wanted, &volume.device) {
         (Some(wanted), _) => {
@@ -170,7 +191,7 @@ fn already_open(volume: &Volume, world: &mut World<'_>, mapping: Mapping) -> Res
     match same {
         Some(device) => {
             // A run that was killed between opening and looking left it like this.
-            verify(volume, world)?;
+            verify(volume, world, deadline)?;
             Ok(Outcome::AlreadyOpen { device: device.clone() })
         }
         None => Err(Kind::NameInUse {
@@ -195,7 +216,7 @@ fn taken_meanwhile(
     let patience = deadline.within(TABLE_PATIENCE);
     let found =
         patience.poll(LOOK_AGAIN, || Ok(world.mappings.find(&volume.name)?.filter(whole)))?;
-    found.map_or(Err(kind), |mapping| already_open(volume, world, mapping))
+    found.map_or(Err(kind), |mapping| already_open(volume, world, mapping, deadline))
 }
 
 fn wait_for_device(
@@ -208,42 +229,6 @@ fn wait_for_device(
     })
 }
 
-/// Reads the header; a detached one may be on a disk that shows up later than the device.
-fn load_header(
-    volume: &Volume,
-    device: &Path,
-    world: &mut World<'_>,
-    deadline: &Deadline<'_>,
-) -> Result<Box<dyn LuksDevice>, Kind> {
-    if let Some(spec @ HeaderSpec::On { path, .. }) = &volume.options.header {
-        let reason = format!("{spec} is on another device");
-        return Err(Kind::HeaderUnusable { path: path.clone(), reason });
-    }
-    let header = volume.options.header.as_ref().map(HeaderSpec::path);
-    if let Some(path) = header {
-        let spec = DeviceSpec::Path(path.to_owned());
-        let there = deadline.poll(LOOK_AGAIN, || world.devices.find(&spec))?;
-        if there.is_none() {
-            let reason = "no such file or device".to_owned();
-            return Err(Kind::HeaderUnusable { path: path.to_owned(), reason });
-        }
-    }
-    let luks = world.luks.load(device, header)?;
-    // Between finding and loading, the name in /dev may have become another disk's.
-    if let (DeviceSpec::Uuid(wanted), None) = (&volume.device, header) {
-        let found = &luks.header().uuid;
-        if !found.eq_ignore_ascii_case(wanted) {
-            let reason = format!("its UUID is {}", printable(found, 40));
-            return Err(Kind::HeaderUnusable { path: device.to_owned(), reason });
-        }
-    }
-    if luks.header().keyslots.is_empty() {
-        let path = header.unwrap_or(device).to_owned();
-        return Err(Kind::HeaderUnusable { path, reason: "no keyslot is in use".to_owned() });
-    }
-    Ok(luks)
-}
-
 /// Only what libblkid knows to be no LUKS: a header that is merely damaged is worth an error.
 fn is_new_resource_disk(volume: &Volume, device: &Path, world: &mut World<'_>) -> bool {
     volume.name.as_str() == RESOURCE_DISK
@@ -252,21 +237,26 @@ fn is_new_resource_disk(volume: &Volume, device: &Path, world: &mut World<'_>) -
 }
 
 /// With a detached header the right key opens *any* device: what came out must be something known.
-fn verify(volume: &Volume, world: &mut World<'_>) -> Result<(), Kind> {
+fn verify(volume: &Volume, world: &mut World<'_>, deadline: &Deadline<'_>) -> Result<(), Kind> {
     if volume.options.header.is_none() || volume.options.content == Content::Any {
         return Ok(());
     }
-    match world.devices.signature(&volume.name.mapped_path()) {
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => {
-            world.luks.close(&volume.name)?;
-            Err(Kind::ContentUnrecognized)
+    let problem = match world.devices.signature(&volume.name.mapped_path()) {
+        Ok(Some(_)) => return Ok(()),
+        Ok(None) => Kind::ContentUnrecognized,
+        // Not known to be right is not opened; the reason for not knowing is the news.
+        Err(kind) => kind,
+    };
+    let closed = deadline.within(CLOSE_PATIENCE).poll(LOOK_AGAIN, || {
+        match world.luks.close(&volume.name) {
+            Ok(()) => Ok(Some(())),
+            Err(Kind::VolumeBusy { .. }) => Ok(None),
+            Err(kind) => Err(kind),
         }
-        Err(kind) => {
-            // Not known to be right is not opened; the reason for not knowing is the news.
-            world.luks.close(&volume.name)?;
-            Err(kind)
-        }
+    })?;
+    match closed {
+        Some(()) => Err(problem),
+        None => Err(Kind::VolumeBusy { holders: world.mappings.holders(&volume.name) }),
     }
 }
 

@@ -48,7 +48,7 @@ const EXPOSE: [(&str, &str); 17] = [
     ("edge/http.rs", "the Authorization header and the body of unwrapKey go out"),
     ("edge/key_paste.rs", "decode writes the key to standard output"),
     ("edge/key_pipe.rs", "cryptsetup-initramfs is given the passphrase"),
-    ("edge/luks.rs", "libcryptsetup is given the passphrase"),
+    ("edge/luks/activate.rs", "libcryptsetup is given the passphrase"),
     ("key/disk.rs", "a key that two key files hold is tried once"),
     ("key/unwrap.rs", "whether a file holds a wrapped key shows in its shape"),
     ("key/vault.rs", "the wrapped key goes to unwrapKey"),

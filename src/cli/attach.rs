@@ -6,6 +6,7 @@ use super::sources::KeySources;
 use crate::config::{self, Configuration, Origin};
 use crate::deadline::Deadline;
 use crate::edge::block::BlockDevices;
+use crate::edge::header::SystemHeaders;
 use crate::edge::luks::Libcryptsetup;
 use crate::edge::mapping::MappedDevices;
 use crate::edge::memory::MemInfo;
@@ -29,9 +30,15 @@ pub fn run(name: &VolumeName, fields: &[String], json: bool) -> Result<(), Error
     let mapped = MappedDevices::new(root);
     let memory = MemInfo::new(root);
     let mut devices = BlockDevices::new();
+    let mut headers = SystemHeaders::new(config::in_initramfs(root));
     let mut luks = Libcryptsetup::new();
-    let mut world =
-        World { devices: &mut devices, luks: &mut luks, mappings: &mapped, memory: &memory };
+    let mut world = World {
+        devices: &mut devices,
+        headers: &mut headers,
+        luks: &mut luks,
+        mappings: &mapped,
+        memory: &memory,
+    };
     let mut sources = KeySources::new(root, &volume);
     let outcome = unlock::attach(&volume, &mut world, &mut sources, &deadline)?;
 

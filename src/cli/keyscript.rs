@@ -7,6 +7,7 @@ use super::sources::KeySources;
 use crate::config::keyscript::{self, Request};
 use crate::deadline::Deadline;
 use crate::edge::block::BlockDevices;
+use crate::edge::header::SystemHeaders;
 use crate::edge::key_pipe::KeyPipe;
 use crate::edge::mapping::MappedDevices;
 use crate::edge::memory::MemInfo;
@@ -38,8 +39,15 @@ pub fn run() -> Result<(), Error> {
     let mapped = MappedDevices::new(root);
     let memory = MemInfo::new(root);
     let mut devices = BlockDevices::new();
-    let mut world =
-        World { devices: &mut devices, luks: &mut pipe, mappings: &mapped, memory: &memory };
+    // cryptsetup opens with the header it was told of: no copy may stand in for it.
+    let mut headers = SystemHeaders::new(false);
+    let mut world = World {
+        devices: &mut devices,
+        headers: &mut headers,
+        luks: &mut pipe,
+        mappings: &mapped,
+        memory: &memory,
+    };
     let mut sources = KeySources::new(root, &volume);
     let found = unlock::find_key(&volume, &mut world, &mut sources, &deadline)?;
     report::key_found(&volume, &found, deadline.elapsed());

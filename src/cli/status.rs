@@ -77,6 +77,8 @@ fn row_json(row: &Row) -> Value {
         "source": row.record.as_ref().map(|record| &record.source),
         "origin": row.record.as_ref().map(|record| &record.origin),
         "keyslot": row.record.as_ref().map(|record| record.keyslot),
+        "header": row.record.as_ref().map(|record| &record.header),
+        "header_why": row.record.as_ref().map(|record| &record.header_why),
         "since": row.record.as_ref().map(|record| record.since),
         "elapsed_ms": row.record.as_ref().map(|record| record.elapsed_ms),
     })

@@ -12,6 +12,7 @@ use nix::sys::stat::{SFlag, fstat};
 
 use crate::edge::luks::Libcryptsetup;
 use crate::error::Kind;
+use crate::header::DetachedHeader;
 use crate::mapping::{Header, Luks, LuksDevice, OpenFailure};
 use crate::secret::Secret;
 use crate::volume::{Options, VolumeName};
@@ -40,7 +41,11 @@ impl KeyPipe {
 }
 
 impl Luks for KeyPipe {
-    fn load(&mut self, device: &Path, header: Option<&Path>) -> Result<Box<dyn LuksDevice>, Kind> {
+    fn load(
+        &mut self,
+        device: &Path,
+        header: Option<&DetachedHeader>,
+    ) -> Result<Box<dyn LuksDevice>, Kind> {
         let device = self.luks.load(device, header)?;
         Ok(Box::new(Waiting { device, pipe: Rc::clone(&self.pipe) }))
     }

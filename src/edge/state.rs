@@ -25,6 +25,12 @@ pub struct Record {
     pub origin: String,
     /// The keyslot it opened.
     pub keyslot: u32,
+    /// The detached header it was opened with, where there is one.
+    #[serde(default)]
+    pub header: Option<String>,
+    /// Why that one: `named`, `newer-copy` or `stand-in`.
+    #[serde(default)]
+    pub header_why: Option<String>,
     /// When, in seconds since 1970 by the wall clock of that moment.
     pub since: u64,
     /// How long the unlock took, in milliseconds.
@@ -42,6 +48,8 @@ impl Record {
             source: opened.source.as_str().to_owned(),
             origin: opened.origin.clone(),
             keyslot: opened.keyslot,
+            header: opened.detached.as_ref().map(|(spec, _)| spec.to_string()),
+            header_why: opened.detached.as_ref().map(|(_, why)| why.as_str().to_owned()),
             since: now.as_secs(),
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             initramfs,
@@ -119,6 +127,8 @@ mod tests {
             source: "key-disk".to_owned(),
             origin: "key disk /dev/sdc1: LinuxPassPhraseFileName_1_0".to_owned(),
             keyslot: 0,
+            header: Some("/luks/osluksheader:UUID=5f1e".to_owned()),
+            header_why: Some("named".to_owned()),
             since: 1,
             elapsed_ms: 2,
             initramfs: false,
@@ -143,6 +153,8 @@ mod tests {
             source: "file".to_owned(),
             origin: "file /etc/key".to_owned(),
             keyslot: 0,
+            header: Some("/luks/osluksheader:UUID=5f1e".to_owned()),
+            header_why: Some("named".to_owned()),
             since: 1,
             elapsed_ms: 2,
             initramfs: false,

@@ -10,22 +10,26 @@ use super::{Opened, Outcome, Sources, World, attach, find_key};
 use crate::deadline::{Clock as _, Deadline, VirtualClock};
 use crate::device::Devices;
 use crate::error::{Error, Kind};
+use crate::header::{DetachedHeader, Headers};
 use crate::key::{Candidate, KeySource, SourceName};
 use crate::mapping::{Header, Keyslot, Luks, LuksDevice, Mapping, Mappings, Memory, OpenFailure};
 use crate::secret::Secret;
 use crate::slot::Slot;
-use crate::volume::{DeviceSpec, KeySpec, Options, Volume, VolumeName};
+use crate::volume::{DeviceSpec, HeaderSpec, KeySpec, Options, Volume, VolumeName};
 
 /// One run with everything as it should be, to be spoilt by each test.
 pub struct Case {
     pub volume: Volume,
     pub devices: FakeDevices,
+    pub headers: FakeHeaders,
     /// What is mapped under its name already.
     pub mapping: Option<Mapping>,
     /// Looks at the mapping until it is there.
     pub mapping_after: u32,
     /// What activation fails with.
     pub broken: Option<Kind>,
+    /// How often closing finds somebody looking at the mapping.
+    pub busy: u32,
     /// Whether the device holds a header at all.
     pub formatted: bool,
     /// `timeout=`.
@@ -51,9 +55,11 @@ impl Case {
         Self {
             volume,
             devices,
+            headers: FakeHeaders::default(),
             mapping: None,
             mapping_after: 0,
             broken: None,
+            busy: 0,
             formatted: true,
             timeout: Some(Duration::from_secs(90)),
             keyslot_memory_kib: 0,
@@ -78,18 +84,23 @@ impl Case {
         let keyslots = vec![Keyslot { number: 0, memory_kib: self.keyslot_memory_kib }];
         let header = Header { version: 2, uuid: "u".to_owned(), detached: false, keyslots };
         let formatted = self.formatted;
-        let (right_key, broken) = (b"right", self.broken);
+        let (right_key, broken, busy) = (b"right", self.broken, self.busy);
         let mut luks =
-            FakeLuks { formatted, header, right_key, broken, events: Rc::clone(&events) };
-        let mut devices = self.devices;
+            FakeLuks { formatted, header, right_key, broken, busy, events: Rc::clone(&events) };
+        let (mut devices, mut headers) = (self.devices, self.headers);
         let (mappings, memory) = (
             FakeMappings { mapping: self.mapping, after: Cell::new(self.mapping_after) },
             FakeMemory(self.memory_kib),
         );
         let clock = VirtualClock::default();
         let deadline = Deadline::start(&clock, self.timeout);
-        let mut world =
-            World { devices: &mut devices, luks: &mut luks, mappings: &mappings, memory: &memory };
+        let mut world = World {
+            devices: &mut devices,
+            headers: &mut headers,
+            luks: &mut luks,
+            mappings: &mappings,
+            memory: &memory,
+        };
         let mut sources = Scripts { disk: self.disk, vault: self.vault, events: &events };
         let result = job(&self.volume, &mut world, &mut sources, &deadline);
         let events = events.borrow().clone();
@@ -154,30 +165,66 @@ impl Devices for FakeDevices {
     }
 }
 
+/// Detached headers.
+#[derive(Default)]
+pub struct FakeHeaders {
+    /// What comes of looking at the one that is named, in order; the last answer stays.
+    pub named: VecDeque<Result<Option<DetachedHeader>, Kind>>,
+    pub copies: Vec<DetachedHeader>,
+}
+
+impl Headers for FakeHeaders {
+    fn read(&mut self, _: &HeaderSpec) -> Result<Option<DetachedHeader>, Kind> {
+        match self.named.len() {
+            0 => Ok(None),
+            1 => self.named[0].clone(),
+            _ => self.named.pop_front().unwrap(),
+        }
+    }
+
+    fn copies(&mut self, _: &HeaderSpec) -> Vec<DetachedHeader> {
+        self.copies.clone()
+    }
+}
+
 struct FakeLuks {
     /// Whether the device holds a header at all.
     formatted: bool,
     header: Header,
     right_key: &'static [u8],
     broken: Option<Kind>,
+    busy: u32,
     events: Events,
 }
 
 impl Luks for FakeLuks {
-    fn load(&mut self, _: &Path, header: Option<&Path>) -> Result<Box<dyn LuksDevice>, Kind> {
+    fn load(
+        &mut self,
+        _: &Path,
+        header: Option<&DetachedHeader>,
+    ) -> Result<Box<dyn LuksDevice>, Kind> {
         if !self.formatted {
             let path = PathBuf::from("/dev/sdb");
             return Err(Kind::HeaderUnusable { path, reason: "not LUKS".to_owned() });
         }
+        if let Some(header) = header {
+            self.events.borrow_mut().push(format!("load {}", header.spec));
+        }
         let header = Header { detached: header.is_some(), ..self.header.clone() };
         let (formatted, right_key) = (self.formatted, self.right_key);
         let (broken, events) = (self.broken.clone(), Rc::clone(&self.events));
-        Ok(Box::new(FakeLuks { formatted, header, right_key, broken, events }))
+        Ok(Box::new(FakeLuks { formatted, header, right_key, broken, busy: 0, events }))
     }
 
     fn close(&mut self, name: &VolumeName) -> Result<(), Kind> {
         self.events.borrow_mut().push(format!("close {name}"));
-        Ok(())
+        match self.busy.checked_sub(1) {
+            None => Ok(()),
+            Some(left) => {
+                self.busy = left;
+                Err(Kind::VolumeBusy { holders: Vec::new() })
+            }
+        }
     }
 }
 

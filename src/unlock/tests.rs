@@ -149,7 +149,24 @@ fn what_a_killed_run_left_open_is_looked_at() {
 fn detached() -> Case {
     let mut case = Case::new();
     case.volume.options.header = HeaderSpec::parse("/boot/luks/osluksheader");
+    let found = header::tests::header("/boot/luks/osluksheader", 1);
+    case.headers.named = [Ok(Some(found))].into();
     case
+}
+
+#[test]
+fn a_wrong_mapping_that_udev_looks_at_is_closed_a_moment_later() {
+    let mut case = detached();
+    case.busy = 3;
+    let (result, events, elapsed) = case.run();
+    assert_eq!(result.unwrap_err().kind, Kind::ContentUnrecognized);
+    assert_eq!(events.iter().filter(|event| *event == "close data1").count(), 4);
+    assert_eq!(elapsed, 3 * LOOK_AGAIN);
+    let mut case = detached();
+    case.busy = u32::MAX;
+    let (result, _, elapsed) = case.run();
+    assert_eq!(result.unwrap_err().kind.name(), "volume-busy");
+    assert_eq!(elapsed, CLOSE_PATIENCE);
 }
 
 #[test]

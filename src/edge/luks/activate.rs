@@ -1,0 +1,88 @@
+//! Activation: one passphrase tried, and what a failure means.
+
+use std::path::Path;
+
+use libcryptsetup_rs::consts::flags::CryptActivate;
+use libcryptsetup_rs::{CryptDevice, LibcryptErr};
+use nix::errno::Errno;
+
+use super::words::{self, errno, header_failure, internal};
+use crate::error::Kind;
+use crate::mapping::{Header, OpenFailure};
+use crate::secret::Secret;
+use crate::volume::{Options, VolumeName};
+
+/// Tries `key` on a loaded device and maps it as `name`, where there is one; the number of the
+/// keyslot it fits.
+///
+/// `header` and `metadata`, the place it was read from, are for the words of a failure.
+pub(super) fn try_key(
+    crypt: &mut CryptDevice,
+    name: Option<&VolumeName>,
+    key: &Secret,
+    options: &Options,
+    (header, metadata): (&Header, &Path),
+) -> Result<u32, OpenFailure> {
+    words::forget();
+    let opened = crypt.activate_handle().activate_by_passphrase(
+        name.map(VolumeName::as_str),
+        options.key_slot,
+        key.expose(),
+        flags(options, name.is_some()),
+    );
+    opened.map_err(|error| failure(name, options, (header, metadata), &error))
+}
+
+fn failure(
+    name: Option<&VolumeName>,
+    options: &Options,
+    (header, metadata): (&Header, &Path),
+    error: &LibcryptErr,
+) -> OpenFailure {
+    OpenFailure::Other(match (errno(error), name) {
+        // ENOENT without a keyslot asked for: it opened one that is not the volume's.
+        (Errno::EPERM, _) => return OpenFailure::WrongKey,
+        (Errno::ENOENT, _) if options.key_slot.is_none() => return OpenFailure::WrongKey,
+        (Errno::ENOENT, _) => Kind::HeaderUnusable {
+            path: metadata.to_owned(),
+            reason: "the keyslot asked for is not in use".to_owned(),
+        },
+        (Errno::EEXIST, Some(name)) => {
+            Kind::NameInUse { name: name.clone(), device: "another device".to_owned() }
+        }
+        (Errno::EBUSY, _) => Kind::VolumeBusy {
+            holders: vec!["another mapping or mount of the encrypted device".to_owned()],
+        },
+        (Errno::ENOMEM, _) => Kind::MemoryShort {
+            needed_kib: header.keyslots.iter().map(|s| s.memory_kib).max().unwrap_or(0),
+            available_kib: 0,
+        },
+        (
+            Errno::EINVAL
+            | Errno::EIO
+            | Errno::ENOSYS
+            | Errno::ENOTSUP
+            | Errno::EROFS
+            | Errno::ETXTBSY,
+            _,
+        ) => header_failure(metadata, error),
+        _ => internal("activating the volume", error),
+    })
+}
+
+/// Flags of a mapping are refused where none is made.
+fn flags(options: &Options, maps: bool) -> CryptActivate {
+    // One memory-hard KDF at a time per machine; systemd's own default since OOM kills at boot
+    // (systemd #14168). PBKDF2 and small Argon2 slots are not held up.
+    let mut flags = CryptActivate::SERIALIZE_MEMORY_HARD_PBKDF;
+    if !maps {
+        return flags;
+    }
+    flags.set(CryptActivate::ALLOW_DISCARDS, options.discard);
+    flags.set(CryptActivate::READONLY, options.read_only);
+    flags.set(CryptActivate::NO_READ_WORKQUEUE, options.no_read_workqueue);
+    flags.set(CryptActivate::NO_WRITE_WORKQUEUE, options.no_write_workqueue);
+    flags.set(CryptActivate::SAME_CPU_CRYPT, options.same_cpu_crypt);
+    flags.set(CryptActivate::SUBMIT_FROM_CRYPT_CPUS, options.submit_from_crypt_cpus);
+    flags
+}

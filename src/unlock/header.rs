@@ -1,0 +1,115 @@
+//! The header of the device: in it, or apart and then the right one of those there are.
+//!
+//! /boot may be on a disk that shows up later than the one to open, so a detached header is waited
+//! for; not for long where a copy can stand in for it, because an old /boot that is broken for good
+//! must not take the time that the key needs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{LOOK_AGAIN, World};
+use crate::deadline::Deadline;
+use crate::error::{Kind, printable};
+use crate::header::choice::{self, Chosen, Why};
+use crate::header::{DetachedHeader, Headers};
+use crate::mapping::LuksDevice;
+use crate::volume::{DeviceSpec, HeaderSpec, Volume};
+
+/// How long the header that is named is waited for when a copy can stand in for it; as long as the
+/// key disk, which comes with the same controllers.
+const COPY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a header that is there and cannot be used is looked at again: a disk may be there
+/// before all of what it is made of.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Where the header of an opened volume was, and why there; `None` for one in the device.
+type Detached = Option<(HeaderSpec, Why)>;
+
+/// Reads the header of `device`.
+pub(super) fn load(
+    volume: &Volume,
+    device: &Path,
+    world: &mut World<'_>,
+    deadline: &Deadline<'_>,
+) -> Result<(Box<dyn LuksDevice>, Detached), Kind> {
+    let chosen = match &volume.options.header {
+        Some(spec) => Some(find(spec, world.headers, deadline)?),
+        None => None,
+    };
+    let luks = world.luks.load(device, chosen.as_ref().map(|chosen| &chosen.header))?;
+    // Between finding and loading, the name in /dev may have become another disk's.
+    if let (DeviceSpec::Uuid(wanted), None) = (&volume.device, &chosen) {
+        let found = &luks.header().uuid;
+        if !found.eq_ignore_ascii_case(wanted) {
+            let reason = format!("its UUID is {}", printable(found, 40));
+            return Err(Kind::HeaderUnusable { path: device.to_owned(), reason });
+        }
+    }
+    if luks.header().keyslots.is_empty() {
+        let path = match &chosen {
+            Some(chosen) => chosen.header.spec.to_string().into(),
+            None => device.to_owned(),
+        };
+        return Err(Kind::HeaderUnusable { path, reason: "no keyslot is in use".to_owned() });
+    }
+    Ok((luks, chosen.map(|chosen| (chosen.header.spec, chosen.why))))
+}
+
+/// The header that `spec` names, or the copy that takes its place; says what there is to say.
+fn find(
+    spec: &HeaderSpec,
+    headers: &mut dyn Headers,
+    deadline: &Deadline<'_>,
+) -> Result<Chosen, Kind> {
+    let copies = headers.copies(spec);
+    let patience = if copies.iter().any(choice::may_stand_in) {
+        deadline.within(COPY_PATIENCE.min(deadline.remaining() / 2))
+    } else {
+        *deadline
+    };
+    let named = wait(spec, headers, &patience);
+    if let Err(kind @ Kind::NotPermitted { .. }) = named {
+        return Err(kind);
+    }
+    let chosen = choice::choose(named, copies)?;
+    for note in &chosen.notes {
+        if note.fact.is_warning() {
+            log::warn!("{note}");
+        } else {
+            log::info!("{note}");
+        }
+    }
+    Ok(chosen)
+}
+
+fn wait(
+    spec: &HeaderSpec,
+    headers: &mut dyn Headers,
+    patience: &Deadline<'_>,
+) -> Result<DetachedHeader, Kind> {
+    let mut settled = None;
+    let mut failure = None;
+    let found = patience.poll(LOOK_AGAIN, || match headers.read(spec) {
+        Ok(found) => Ok(found),
+        Err(kind @ Kind::NotPermitted { .. }) => Err(kind),
+        Err(kind) if settled.get_or_insert_with(|| patience.within(SETTLE)).passed() => Err(kind),
+        Err(kind) => {
+            failure = Some(kind);
+            Ok(None)
+        }
+    })?;
+    found.ok_or_else(|| failure.unwrap_or_else(|| missing(spec)))
+}
+
+/// It never came.
+fn missing(spec: &HeaderSpec) -> Kind {
+    let reason = match spec {
+        HeaderSpec::On { .. } => "its device is not there",
+        HeaderSpec::Path(_) => "no such file or device",
+    };
+    Kind::HeaderUnusable { path: spec.to_string().into(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+pub(super) mod tests;
