@@ -28,6 +28,10 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
             "the header may be out of date or belong to another disk",
             "not formatted yet? add content=any to its line in /etc/bektab",
         ],
+        Kind::HeaderUnusable { reason, .. } if is_absent(reason) => &[
+            "is its disk attached? see: lsblk -o NAME,SIZE,FSTYPE,UUID",
+            "does header= in /etc/bektab name the right file and disk?",
+        ],
         Kind::HeaderUnusable { .. } => &[
             "is it the right device? compare with: blkid, lsblk -f",
             "does the kernel lack something? see: dmesg, modprobe dm_crypt",
@@ -219,6 +223,11 @@ fn material_hints(refusal: &Refusal) -> &'static [&'static str] {
     }
 }
 
+/// Whether a header, or the disk it is on, was not found; as unlock/header.rs and the system say it.
+fn is_absent(reason: &str) -> bool {
+    ["device is not there", "o such file or d"].iter().any(|words| reason.contains(words))
+}
+
 /// A refusal of Key Vault means one of seven things; the inner code tells which.
 fn denied_hints(denied: &Denied) -> Vec<String> {
     let who = match &denied.object_id {
@@ -329,6 +338,22 @@ mod tests {
         assert!(unreachable(TransportProblem::TimedOut, 1)[0].contains("networkctl"));
         assert!(unreachable(TransportProblem::Status(404), 9)[1].contains("Azure VM?"));
         assert!(unreachable(TransportProblem::Status(503), 9)[0].contains("busy"));
+    }
+
+    #[test]
+    fn a_header_that_is_absent_is_not_called_damaged() {
+        let hints = |reason: &str| {
+            let path = "/luks/osluksheader:UUID=5f1e".into();
+            for_kind(&Kind::HeaderUnusable { path, reason: reason.to_owned() })
+        };
+        for reason in [
+            "its device is not there",
+            "no such file or device",
+            "No such file or directory; the copy /osluksheader is from a reencryption",
+        ] {
+            assert!(hints(reason)[0].starts_with("is its disk attached?"), "{reason}");
+        }
+        assert!(hints("it is not LUKS, or damaged")[2].starts_with("never reformat"));
     }
 
     #[test]

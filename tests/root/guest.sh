@@ -6,7 +6,7 @@
 # What is copied with its libraries; absolute paths stay as they are, because
 # the test binary has some of them compiled in.
 readonly GUEST_TOOLS=(
-    blkid blockdev cryptsetup dmsetup findmnt kmod losetup mcopy mke2fs mkfs.vfat mkswap mount sfdisk umount
+    blkid blockdev cryptsetup dmsetup e2fsck findmnt kmod losetup mcopy mke2fs mkfs.vfat mkswap mount sfdisk umount
 )
 readonly GUEST_MODULES=(
     af_alg algif_skcipher algif_hash

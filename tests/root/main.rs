@@ -15,9 +15,12 @@
 mod at_once;
 mod azure;
 mod close;
+mod header;
+mod header_copy;
 mod images;
 mod key_disk;
 mod open;
+mod reencrypt;
 mod refuse;
 mod secrecy;
 mod world;
