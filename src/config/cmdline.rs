@@ -37,6 +37,7 @@ pub(super) fn onto(bektab: Configuration, content: &[u8]) -> Configuration {
     let ade_on = switch(&parameters, "rd.ade", &mut refusals)
         && !parameters.iter().any(|parameter| parameter.name.raw == "rd_NO_ADE");
     let ade = if ade_on { ade::read(&parameters, &mut refusals) } else { None };
+    let ade = ade.filter(|ade| !ade.is_under_another_name(&bektab.entries));
     let given = given::read(&parameters, &mut refusals);
 
     let mut all = Configuration { off: !on, ..Configuration::default() };

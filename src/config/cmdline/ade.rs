@@ -6,10 +6,19 @@
 
 use super::words::Parameter;
 use super::{Refusal, otherwise};
+use crate::config::Entry;
 use crate::config::ade::OS_MAPPER;
-use crate::config::line::{Fault, Word};
+use crate::config::line::{Fault, Word, quoted};
+use crate::config::nearest::nearest;
 use crate::config::option_value::{is_filesystem_uuid, is_partition_uuid};
-use crate::volume::VolumeName;
+use crate::volume::{DeviceSpec, VolumeName};
+
+/// ADE has no other parameter that begins so.
+const PREFIX: &str = "rd.luks.ade.";
+
+/// The parameters and their older spellings.
+const PARTITION: [&str; 2] = ["rd.luks.ade.partuuid", "rd_LUKS_PARTUUID"];
+const BOOT: [&str; 2] = ["rd.luks.ade.bootuuid", "rd_LUKS_BOOTUUID"];
 
 /// What ADE says of the OS disk.
 pub(super) struct Ade<'a> {
@@ -21,6 +30,17 @@ pub(super) struct Ade<'a> {
     pub boot: Option<Word<'a>>,
     /// The first value.
     pub first: Word<'a>,
+}
+
+impl Ade<'_> {
+    /// Whether a line opens that partition under another name, and none as `osencrypt`: somebody
+    /// took the disk over and left the boot loader alone. Two mappings of one disk cannot be.
+    pub(super) fn is_under_another_name(&self, entries: &[Entry]) -> bool {
+        let Some(uuid) = self.partition else { return false };
+        let partition = DeviceSpec::PartUuid(uuid.raw.to_owned()).udev_path();
+        entries.iter().all(|entry| entry.volume.name != self.name)
+            && entries.iter().any(|entry| entry.volume.device.udev_path() == partition)
+    }
 }
 
 /// Reads them; `None` when there are none.
@@ -36,16 +56,16 @@ pub(super) fn read<'a>(
             None
         })
     };
-    let partition = value(
-        ["rd.luks.ade.partuuid", "rd_LUKS_PARTUUID"],
-        is_partition_uuid,
-        "not the UUID of a partition",
-    );
-    let boot = value(
-        ["rd.luks.ade.bootuuid", "rd_LUKS_BOOTUUID"],
-        is_filesystem_uuid,
-        "not the UUID of a file system",
-    );
+    let partition = value(PARTITION, is_partition_uuid, "not the UUID of a partition");
+    let boot = value(BOOT, is_filesystem_uuid, "not the UUID of a file system");
+    for Parameter { name, .. } in parameters {
+        let known = PARTITION.contains(&name.raw) || BOOT.contains(&name.raw);
+        if name.raw.starts_with(PREFIX) && !known {
+            let fault = name.fault(format!("unknown parameter {}", quoted(name.raw)));
+            let meant = nearest(name.raw, [PARTITION[0], BOOT[0]]);
+            refusals.push(Refusal { name: None, fault: fault.suggest(meant) });
+        }
+    }
     let first = partition.or(boot)?;
     Some(Ade { name, partition, boot, first })
 }

@@ -106,6 +106,53 @@ fn what_ades_script_matched_with_everything_matches_nothing() {
 }
 
 #[test]
+fn a_disk_that_has_another_name_now_is_opened_once() {
+    let lines = ["  root PARTUUID={P} - -", "  root /dev/disk/by-partuuid/{P} - -"];
+    for line in lines {
+        check(line, &[("rd.luks.ade.partuuid={P} rd.luks.ade.bootuuid={B}", &[line])]);
+    }
+    check(
+        "other PARTUUID={B} - -",
+        &[(
+            "rd.luks.ade.partuuid={P}",
+            &[
+                "+ osencrypt PARTUUID={P} LinuxPassPhraseFileName \
+             discard,x-initrd.attach,header=/boot/luks/osluksheader",
+                "  other PARTUUID={B} - -",
+            ],
+        )],
+    );
+    let both = "osencrypt PARTUUID={P} - -\nroot PARTUUID={P} - -";
+    check(
+        both,
+        &[(
+            "rd.luks.ade.partuuid={P}",
+            &["+ osencrypt PARTUUID={P} - x-initrd.attach", "  root PARTUUID={P} - -"],
+        )],
+    );
+}
+
+#[test]
+fn slips_in_its_words_are_named() {
+    check(
+        "",
+        &[
+            (
+                "rd.luks.ade.partuid={P}",
+                &["1: rd.luks.ade.partuid: unknown parameter \"rd.luks.ade.partuid\" \
+             (rd.luks.ade.partuuid?)"],
+            ),
+            (
+                "rd.luks.ade.header=/x",
+                &["1: rd.luks.ade.header: unknown parameter \"rd.luks.ade.header\""],
+            ),
+            ("rd.luks.ade.partuid={P} rd.ade=0", &[]),
+            ("rd.luks.uuid={P}", &[]),
+        ],
+    );
+}
+
+#[test]
 fn ade_parameters_replace_what_they_name_in_bektab_and_no_more() {
     let bektab = "osencrypt UUID=5f1e - header=/h,vault=https://v.vault.azure.net\n";
     let options = "x-initrd.attach,header=/luks/osluksheader:UUID={B},\
