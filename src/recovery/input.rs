@@ -37,17 +37,22 @@ pub fn binary(bytes: &[u8]) -> Result<Option<Form>, Refusal> {
     Err(Refusal::Binary { bytes: bytes.len() })
 }
 
-/// With a byte order mark, or with ASCII characters in every second byte and NUL in the others.
+/// ASCII characters in every second byte and NUL in the others; behind a byte order mark the first
+/// few tell, because people write in other letters too.
 fn is_utf16(bytes: &[u8]) -> bool {
-    let letters_at = |at: usize| {
+    const FEW: usize = 8;
+    let letters = |bytes: &[u8], at: usize| {
         let is_letter =
             |pair: &[u8]| matches!((pair.get(at), pair.get(1 - at)), (Some(1..=0x7f), Some(0)));
-        bytes.len() > 1 && bytes.chunks_exact(2).all(is_letter)
+        bytes.chunks_exact(2).all(is_letter)
     };
-    bytes.starts_with(&[0xff, 0xfe])
-        || bytes.starts_with(&[0xfe, 0xff])
-        || letters_at(0)
-        || letters_at(1)
+    let few = |rest: &[u8], at| letters(rest.get(..FEW).unwrap_or(rest), at);
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => few(rest, 0),
+        [0xfe, 0xff, rest @ ..] => few(rest, 1),
+        [_, _, ..] => letters(bytes, 0) || letters(bytes, 1),
+        _ => false,
+    }
 }
 
 /// Text that is no JSON object: what it is said not to be, its quotation marks, its value.

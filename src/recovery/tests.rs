@@ -258,6 +258,15 @@ fn wrapped_keys_are_known_by_their_size_and_say_what_wrapped_them() {
     }
 }
 
+/// One in 32768 begins like a byte order mark.
+#[test]
+fn a_wrapped_key_is_not_taken_for_text() {
+    for mark in [[0xff, 0xfe], [0xfe, 0xff]] {
+        let bytes = [&mark[..], &random(7, 254)].concat();
+        assert_eq!(wrapped(&bytes).0.bytes.expose(), bytes);
+    }
+}
+
 #[test]
 fn what_is_written_beside_a_value_decides_before_its_shape() {
     let bytes = random(3, 256);

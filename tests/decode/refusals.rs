@@ -378,6 +378,12 @@ fn other() -> Vec<Row> {
             utf16(&format!("\u{feff}{}", value()), true),
             "is text in UTF-16",
         ),
+        row("a mark of UTF-16 alone", [0xff, 0xfe], "is text in UTF-16"),
+        row(
+            "UTF-16 with letters",
+            utf16("\u{feff}{\"a\": \"\u{4e2d}\"}", false),
+            "is text in UTF-16",
+        ),
         row("UTF-16 without mark", utf16(&value(), false), "is text in UTF-16"),
         row("UTF-16 without mark, big", utf16(&answer, true), "is text in UTF-16"),
         row("a NUL at the end", format!("{}\0", value()), "is text with NUL characters in it"),
