@@ -36,6 +36,7 @@ check:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) test --workspace --locked
 	tests/install.sh
+	tests/dracut/module.sh
 	tests/lint.sh
 
 # Real dm-crypt, vfat and loop: on this kernel where it has them, else in one VM. And the Azure

@@ -1,0 +1,290 @@
+#!/usr/bin/env bash
+# The dracut module against a dracut made of shell functions, and its hooks in their own network.
+#
+#     tests/dracut/module.sh
+#
+# What the real dracut makes of it tests/dracut/images looks at. Needs no root; writes to a
+# temporary directory only.
+# Functions that the module calls, and variables that it reads:
+# shellcheck disable=SC2034,SC2317
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+readonly MODULE=$PWD/dracut/50bek-unlock
+WORK=$(mktemp -d)
+readonly WORK
+trap 'rm -rf "$WORK"' EXIT
+
+readonly OS_PLAN='volume	osencrypt
+bektab	osencrypt PARTUUID=0c0a - x-initrd.attach,machine-name=a\040b
+file	/etc/keys/osencrypt.wrapped
+luks-uuid	5f1e-22
+module	dm_crypt
+module	vfat
+module-maybe	nls_utf8'
+readonly NETWORK_PLAN="$OS_PLAN
+network	maybe"
+
+main() {
+    run included_when_the_plan_has_a_volume
+    run left_out_without_one_and_its_reason_said
+    run a_forced_module_has_no_bektab
+    run dependencies_are_those_that_can_be_had
+    run the_image_gets_what_the_plan_says
+    run the_image_has_no_network_unless_the_plan_says_so
+    run a_missing_network_is_said
+    run without_systemd_a_hook_opens_the_volumes
+    run another_root_has_its_own_plan
+    if unshare --map-root-user --net true 2>/dev/null; then
+        local shell
+        for shell in dash 'busybox sh' bash; do
+            command -v "${shell%% *}" >/dev/null || continue
+            run hook_adds_the_network "$shell"
+            run hook_leaves_the_boot_loader_its_say "$shell"
+            run hook_takes_dracuts_own_luks_words_out "$shell"
+            run hook_attaches_once_in_order "$shell"
+        done
+    else
+        echo 'dracut module: hooks are left out, there are no user namespaces here'
+    fi
+    echo 'dracut module: fine'
+}
+
+# Each case in a shell of its own, with a dracut of its own and an empty image.
+run() {
+    initdir=$(mktemp -d "$WORK/image.XXXX")
+    mkdir -p "$initdir"/{etc,usr/lib}
+    (
+        dracut_functions
+        "$@"
+    ) || fail "$*"
+}
+
+# Never those of a real dracut: what they would do is written down in $initdir/calls. Names of
+# commands, interfaces and files are such that nothing happens should one ever be run.
+dracut_functions() {
+    export initdir
+    moddir=$MODULE kernel=6.1.0-test hostonly='' dracutmodules=all included=' systemd network '
+    usable=' dm dracut-systemd network ' plan=$OS_PLAN
+    systemdutildir=$initdir/host/systemd
+    systemdsystemunitdir=$systemdutildir/system
+    tmpfilesdir=/usr/lib/tmpfiles.d
+    mkdir -p "$systemdutildir"/{system,system-generators}
+    touch "$systemdutildir"/system-generators/bek-unlock-generator \
+        "$systemdutildir"/system/{bek-unlock@.service,bek-unlock.target,'system-bek\x2dunlock.slice'}
+
+    bek-unlock() {
+        note "bek-unlock $*"
+        printf '%s\n' "$plan"
+    }
+    check_module() { [[ $usable == *" $1 "* ]]; }
+    dracut_module_included() { [[ $included == *" $1 "* ]]; }
+    dracut_need_initqueue() { note need_initqueue; }
+    dwarn() { note "warning $*"; }
+    inst_hook() { note "hook $*"; }
+    inst_libdir_file() { note "lib $*"; }
+    inst_multiple() { note "files $*"; }
+    inst_rules() { note "rules $*"; }
+    inst_simple() { note "file $*"; }
+    instmods() { note "modules hostonly=$hostonly $*"; }
+    require_binaries() { true; }
+    # shellcheck source=/dev/null
+    source "$MODULE/module-setup.sh"
+    set +e
+}
+
+note() { printf '%s\n' "$*" >>"$initdir/calls"; }
+
+included_when_the_plan_has_a_volume() {
+    hostonly=-h
+    expect "$(check)" '' && check || return 1
+    hostonly=''
+    check || return 1
+    # One plan for one image, and none that says nothing else.
+    [[ $(grep -c '^bek-unlock' "$initdir/calls") == 1 || $(calls bek-unlock) == *plan* ]]
+    ! grep -q '^warning' "$initdir/calls"
+}
+
+left_out_without_one_and_its_reason_said() {
+    plan=$'module\tdm_crypt\nwarning\t/etc/bektab:3:7: unknown option "x"'
+    local said status
+    said=$(check)
+    status=$?
+    expect "$said" '' && expect "$status" 255 || return 1
+    expect "$(calls warning)" 'warning bek-unlock: /etc/bektab:3:7: unknown option "x"'
+}
+
+a_forced_module_has_no_bektab() {
+    plan=$'module\tdm_crypt'
+    install
+    [[ ! -e $initdir/etc/bektab ]] && [[ $(calls files) == *'files bek-unlock'* ]]
+}
+
+dependencies_are_those_that_can_be_had() {
+    local wanted
+    expect "$(depends)" $'dm\nrootfs-block\ndracut-systemd' || return 1
+    usable=' dm '
+    expect "$(depends)" $'dm\nrootfs-block' || return 1
+    for wanted in 'network' 'network-manager network' 'systemd-networkd network' 'network-legacy network'; do
+        unset bek_unlock_plan
+        plan=$NETWORK_PLAN usable=" $wanted "
+        # dracut 059's "network" wants NetworkManager where it is half there; then any other.
+        [[ $wanted == network ]] || check_module() {
+            [[ $1 != network || ${tried-} ]] && [[ $usable == *" $1 "* ]] && tried=yes
+        }
+        expect "$(depends)" $'dm\nrootfs-block\n'"${wanted// /$'\n'}" || return 1
+    done
+}
+
+the_image_gets_what_the_plan_says() {
+    install
+    installkernel
+    expect "$(tail -n +2 "$initdir/etc/bektab")" \
+        'osencrypt PARTUUID=0c0a - x-initrd.attach,machine-name=a\040b' || return 1
+    expect "$(stat -c %a "$initdir/etc/bektab")" 600 || return 1
+    expect "$(cat "$initdir/usr/lib/bek-unlock-luks-uuids")" 5f1e-22 || return 1
+    expect "$(calls modules)" 'modules hostonly= dm_crypt vfat nls_utf8' || return 1
+    [[ $(calls files) == *'files -o /etc/keys/osencrypt.wrapped'* ]] || return 1
+    expect "$(calls 'file ' | grep -c /host/systemd/)" 4 || return 1
+    expect "$(calls bek-unlock)" \
+        'bek-unlock initramfs plan --tool dracut --root / --kernel 6.1.0-test'
+}
+
+the_image_has_no_network_unless_the_plan_says_so() {
+    install
+    ! grep -q 'nsswitch\|nss_dns\|wait-online' "$initdir/calls" || return 1
+    unset bek_unlock_plan
+    plan=$NETWORK_PLAN
+    install
+    [[ $(calls files) == */etc/nsswitch.conf* && $(calls lib) == *libnss_dns* ]] || return 1
+    expect "$(calls 'file ' | grep -c wait-online)" 2
+}
+
+a_missing_network_is_said() {
+    plan=$NETWORK_PLAN included=' systemd '
+    install
+    [[ $(calls warning) == *'this dracut has no network; install'* ]]
+}
+
+without_systemd_a_hook_opens_the_volumes() {
+    included=' '
+    install
+    [[ $(calls hook) == *"initqueue/settled 50 $MODULE/bek-unlock-attach.sh"* ]] || return 1
+    [[ $(calls warning) == *'without systemd'* ]] && [[ $(calls need) == need_initqueue ]] || return 1
+    [[ ! $(calls 'file ') ]]
+}
+
+another_root_has_its_own_plan() {
+    dracutsysrootdir=/srv/tree kernel=''
+    check
+    expect "$(calls bek-unlock)" 'bek-unlock initramfs plan --tool dracut --root /srv/tree'
+}
+
+hook_adds_the_network() {
+    networkd_is there
+    boot "$1" bek-unlock-cmdline.sh network=maybe
+    expect "$(cat "$initdir/etc/cmdline.d/10-bek-unlock.conf")" rd.neednet=1 || return 1
+    [[ -e $initdir/run/initramfs/bek-unlock-network ]] || return 1
+    grep -q '^DHCP=yes' "$initdir/run/systemd/network/zzzz-bek-unlock.network" || return 1
+    expect "$(calls systemctl | tail -n 1)" 'systemctl --no-block start systemd-networkd.service' || return 1
+    networkd_is missing
+    boot "$1" bek-unlock-cmdline.sh network=yes
+    [[ -e $initdir/etc/cmdline.d/10-bek-unlock.conf && ! $(calls systemctl) ]] || return 1
+    networkd_is there
+    boot "$1" bek-unlock-cmdline.sh network=
+    [[ ! -e $initdir/etc/cmdline.d && ! -e $initdir/run && ! $(calls systemctl) ]]
+}
+
+# rd.neednet=0 wins over ours; rd.neednet=1 and a root on the network wait as they always did.
+hook_leaves_the_boot_loader_its_say() {
+    networkd_is there
+    boot "$1" bek-unlock-cmdline.sh network=maybe neednet=0
+    [[ ! $(calls systemctl) ]] || return 1
+    networkd_is there
+    boot "$1" bek-unlock-cmdline.sh network=maybe neednet=1
+    [[ ! -e $initdir/run/initramfs/bek-unlock-network && ! -e $initdir/etc/cmdline.d ]] || return 1
+    [[ $(calls systemctl) == *systemd-networkd* ]] || return 1
+    networkd_is missing
+    boot "$1" bek-unlock-cmdline.sh network=maybe netroot=nbd:bektest0
+    [[ ! -e $initdir/run/initramfs/bek-unlock-network ]]
+}
+
+hook_takes_dracuts_own_luks_words_out() {
+    local conf=$initdir/etc/cmdline.d/90crypt.conf
+    networkd_is missing
+    mkdir -p "${conf%/*}"
+    echo ' rd.luks.uuid=luks-5f1e-22 rd.luks.uuid=luks-77aa rd.lvm.lv=vg0/root' >"$conf"
+    echo 5f1e-22 >"$initdir/usr/lib/bek-unlock-luks-uuids"
+    # rd.bek=0: nothing is attached, so dracut may.
+    boot "$1" bek-unlock-cmdline.sh names=
+    grep -q 5f1e-22 "$conf" || return 1
+    boot "$1" bek-unlock-cmdline.sh names=root
+    expect "$(xargs <"$conf")" 'rd.luks.uuid=luks-77aa rd.lvm.lv=vg0/root'
+}
+
+hook_attaches_once_in_order() {
+    boot "$1" bek-unlock-attach.sh names='root late'
+    boot "$1" bek-unlock-attach.sh names='root late'
+    expect "$(calls attach)" $'attach -- root\nattach -- late' || return 1
+    boot "$1" bek-unlock-cleanup.sh
+    [[ ! -e $initdir/run/initramfs/bek-unlock-pid ]]
+}
+
+# A new boot, with or without networkd in the image.
+networkd_is() {
+    local unit=lib/systemd/system/systemd-networkd.service
+    rm -rf "${initdir:?}"/{calls,run,etc/cmdline.d,"$unit"}
+    mkdir -p "$initdir/${unit%/*}"
+    [[ $1 == missing ]] || touch "$initdir/$unit"
+}
+
+# boot SHELL HOOK [WHAT=VALUE...]: sources the hook as dracut does, in a network without interfaces
+# and with its paths below the image's directory. WHAT is what the program says (names, network) or
+# the kernel command line (neednet, netroot). systemctl and getargbool are functions: a shell with
+# built-in commands would prefer those to files.
+boot() {
+    local shell=$1 hook=$2
+    shift 2
+    mkdir -p "$initdir"/{bin,dev,usr/lib}
+    touch "$initdir/dev/null"
+    sed -E "s@(^|[ <>\"])/(etc|run|usr|lib|dev)/@\1$initdir/\2/@g" "$MODULE/$hook" >"$initdir/hook"
+    cat >"$initdir/bin/bek-unlock" <<'PROGRAM'
+#!/bin/sh
+case $* in
+    'initramfs names') for name in $names; do echo "$name"; done ;;
+    'initramfs network') echo "$network" ;;
+    attach*) echo "$*" >>"$initdir/calls" ;;
+esac
+PROGRAM
+    chmod +x "$initdir/bin/bek-unlock"
+    cat >"$initdir/boot" <<'BOOT'
+systemctl() { echo "systemctl $*" >>"$initdir/calls"; }
+getargbool() {
+    [ "$neednet" != 0 ] || return 1
+    [ "$neednet" = 1 ] || [ -e "$initdir/etc/cmdline.d/10-bek-unlock.conf" ]
+}
+. "$initdir/hook"
+wait
+BOOT
+    # shellcheck disable=SC2086 # busybox sh is two words
+    env PATH="$initdir/bin:$PATH" names='' network='' neednet='' netroot='' "$@" \
+        unshare --map-root-user --net $shell "$initdir/boot" || fail "$shell: $hook: status $?"
+}
+
+# calls WORD: what was noted with this beginning.
+calls() { grep "^$1" "$initdir/calls" 2>/dev/null || true; }
+
+# expect SEEN WANTED
+expect() {
+    [[ $1 == "$2" ]] && return 0
+    printf 'seen:   %s\nwanted: %s\n' "$1" "$2" >&2
+    return 1
+}
+
+fail() {
+    printf 'dracut module: %s\n' "$*" >&2
+    exit 1
+}
+
+main
