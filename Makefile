@@ -37,6 +37,7 @@ check:
 	$(CARGO) test --workspace --locked
 	tests/install.sh
 	tests/dracut/module.sh
+	tests/initramfs-tools/scripts.sh
 	tests/lint.sh
 
 # Real dm-crypt, vfat and loop: on this kernel where it has them, else in one VM. And the Azure

@@ -8,8 +8,9 @@ if [ ! -e /run/initramfs/bek-unlock-started ]; then
     mkdir -p /run/initramfs
     : >/run/initramfs/bek-unlock-started
     (
-        for name in $(bek-unlock initramfs names); do
-            bek-unlock attach -- "$name"
+        # Behind a name there may be "nofail", which is nothing to this.
+        bek-unlock initramfs names | while read -r name _; do
+            bek-unlock attach -- "$name" </dev/null
         done
     ) </dev/null >/dev/console 2>&1 &
     echo $! >/run/initramfs/bek-unlock-pid

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::config;
 use crate::edge::host::System;
 use crate::initramfs::{self, Tool};
-use crate::volume::Network;
+use crate::volume::{Network, VolumeName};
 
 /// `plan`: the contents of an image, one item a line.
 ///
@@ -15,10 +15,16 @@ pub fn plan(root: &Path, tool: Tool, kernel: Option<&str>) -> String {
     initramfs::plan(&config::load(root), &host, tool).render()
 }
 
-/// `names`: the volumes to attach at boot, one a line.
+/// `names`: the volumes to attach at boot, one a line; a tab and `nofail` after those that the boot
+/// goes on without.
 pub fn names(root: &Path) -> String {
-    let names = initramfs::names(&config::load(root));
-    names.iter().map(|name| format!("{name}\n")).collect()
+    let configuration = config::load(root);
+    let line = |name: &VolumeName| {
+        let entry = configuration.find(name);
+        let nofail = entry.is_ok_and(|entry| entry.volume.options.nofail);
+        format!("{name}{}\n", if nofail { "\tnofail" } else { "" })
+    };
+    initramfs::names(&configuration).iter().map(line).collect()
 }
 
 /// `network`: whether what is attached at boot can need Key Vault, in the words of the plan.

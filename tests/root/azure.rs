@@ -8,7 +8,7 @@ use crate::world::{KEY, Luks, Run, VAULT, Volume, World};
 const VERSION: &str = "0123456789abcdef0123456789abcdef";
 
 /// A vault with one KEK, the key plain and wrapped, and one identity.
-fn contoso() -> Value {
+pub fn contoso() -> Value {
     json!({
         "imds": {"identities": [{"name": "vm", "client_id": "c1", "object_id": "6f1c0d52-0000-4000-8000-000000000001"}],
                  "vm": {"name": "vm-resource"}},
@@ -31,7 +31,7 @@ fn contoso() -> Value {
     })
 }
 
-fn secret(name: &str) -> String {
+pub fn secret(name: &str) -> String {
     format!("{VAULT}/secrets/{name}")
 }
 

@@ -19,6 +19,7 @@ mod header;
 mod header_copy;
 mod images;
 mod key_disk;
+mod keyscript;
 mod open;
 mod reencrypt;
 mod refuse;

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use azure_emulator::{Emulator, Options, Scenario};
 use serde_json::Value;
@@ -178,11 +178,25 @@ impl World {
 
     /// Runs bek-unlock with nothing but these arguments.
     pub fn run(&self, arguments: &[&str]) -> Run {
+        self.run_with(arguments, &[], Stdio::piped())
+    }
+
+    /// The same with these variables and this standard output.
+    pub fn run_with(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        stdout: impl Into<Stdio>,
+    ) -> Run {
         let output = Command::new(env!("CARGO_BIN_EXE_bek-unlock"))
             .args(arguments)
             .env_clear()
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
-            .output()
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .and_then(Child::wait_with_output)
             .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let run = Run {
