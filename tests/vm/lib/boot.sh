@@ -4,23 +4,38 @@
 # A boot takes 10-20 s alone on a machine; a busy one may take this long.
 readonly BOOT_LIMIT=${VM_BOOT_LIMIT:-240}
 
-# boot DIR WORDS...: starts the guest whose images are in DIR and waits for
-# it to power off. WORDS go to the kernel command line. The serial console is
-# DIR/console.log (appended, so that a second boot follows the first); results
-# come out through DIR/results.img. Variables of the case:
+# start_guest DIR WORDS...: starts the guest whose images are in DIR. WORDS go to the kernel command
+# line. The serial console is DIR/console.log (appended, so that a second boot follows the first)
+# and takes what is written to the file descriptor KEYBOARD; results come out through
+# DIR/results.img. Variables of the case:
+#   KERNEL     directory made by kernel (kernel.sh)
+#   INITRAMFS  path of the image; empty: none
+#   ROOT       words for the kernel command line: where the root file system is
+#   DISKS      QEMU options of the disks but the key disk
 #   NETWORK    QEMU options of the network card (azure.sh)
 #   KEY_DISK   path of the key disk's image; empty: no key disk
-boot() {
-    local dir=$1 status=0
+#   CLOCK      what the hardware clock starts with (QEMU's -rtc base=)
+start_guest() {
+    local dir=$1
     shift
     truncate --size 0 "$dir/results.img"
     truncate --size 64M "$dir/results.img"
     cp "$dir/needles" "$dir/needles.img"
     truncate --size %4096 "$dir/needles.img"
-    qemu "$dir" "$@" </dev/null >>"$dir/console.log" 2>"$dir/qemu.log" &
+    rm -f "$dir/keyboard"
+    mkfifo "$dir/keyboard"
+    # For reading, too: neither side's open waits for the other's.
+    exec {KEYBOARD}<>"$dir/keyboard"
+    qemu "$dir" "$@" <&"$KEYBOARD" >>"$dir/console.log" 2>"$dir/qemu.log" &
     QEMU_PID=$!
     started "$QEMU_PID"
+}
+
+# end_guest DIR: waits for the guest to power off.
+end_guest() {
+    local dir=$1 status=0
     wait "$QEMU_PID" || status=$?
+    exec {KEYBOARD}>&-
     case $status in
         0) ;;
         124 | 137) say "the guest did not power off within $BOOT_LIMIT s; see $dir/console.log" ;;
@@ -29,35 +44,50 @@ boot() {
     return "$status"
 }
 
+boot() {
+    start_guest "$@"
+    end_guest "$1"
+}
+
 qemu() {
-    local dir=$1 volume lun=0
+    local dir=$1
     shift
     machine
     local -a options=(
-        "${MACHINE[@]}" -m 1024
-        -kernel "$(kernel)/vmlinux"
-        -append "root=/dev/nvme0n1 rootwait rw console=ttyS0 $KERNEL_WORDS net.ifnames=0 systemd.unit=vm-case.target $*"
+        "${MACHINE[@]}" -m 1024 -rtc "base=${CLOCK:-utc}"
+        -kernel "$KERNEL/vmlinux"
+        -append "$ROOT console=ttyS0 $KERNEL_WORDS net.ifnames=0 systemd.unit=vm-case.target $*"
         -serial stdio
-        -drive "if=none,id=os,file=$dir/os.img,format=raw,cache=unsafe" -device nvme,serial=os,drive=os
         # Not on NVMe: controllers are probed in parallel, and root= is a number.
         -drive "if=none,id=results,file=$dir/results.img,format=raw,cache=unsafe" -device virtio-blk-pci,serial=results,drive=results
         # What secrets-search looks for; raw, so that it is in no file of the guest.
         -drive "if=none,id=needles,file=$dir/needles.img,format=raw,read-only=on" -device virtio-blk-pci,serial=needles,drive=needles
-        # A generation 2 VM: key disk on the OS controller at lun 3, data disks
-        # on a second controller.
+        # A generation 2 VM: OS disk and key disk on one controller at luns 0 and 3, data disks on a
+        # second one.
         -device virtio-scsi-pci,id=scsi0,addr=0x5
         -device virtio-scsi-pci,id=scsi1,addr=0x6
     )
+    [[ -z ${INITRAMFS:-} ]] || options+=(-initrd "$INITRAMFS")
     if [[ -n ${KEY_DISK:-} ]]; then
         options+=(-drive "if=none,id=key,file=$KEY_DISK,format=raw,cache=unsafe"
             -device scsi-hd,bus=scsi0.0,scsi-id=0,lun=3,drive=key)
     fi
+    exec timeout --kill-after=5 "$BOOT_LIMIT" qemu-system-x86_64 "${options[@]}" "${DISKS[@]}" "${NETWORK[@]}"
+}
+
+# data_disks DIR: an OS disk that is not encrypted and four that are. Without an initramfs: NVMe is
+# in the kernel.
+data_disks() {
+    local dir=$1 volume lun=0
+    KERNEL=$(kernel)
+    INITRAMFS=
+    ROOT='root=/dev/nvme0n1 rootwait rw'
+    DISKS=(-drive "if=none,id=os,file=$dir/os.img,format=raw,cache=unsafe" -device nvme,serial=os,drive=os)
     for volume in data1 data2 data3 data4; do
-        options+=(-drive "if=none,id=$volume,file=$dir/$volume.img,format=raw,cache=unsafe,discard=unmap"
+        DISKS+=(-drive "if=none,id=$volume,file=$dir/$volume.img,format=raw,cache=unsafe,discard=unmap"
             -device "scsi-hd,bus=scsi1.0,scsi-id=0,lun=$lun,drive=$volume")
         lun=$((lun + 1))
     done
-    exec timeout --kill-after=5 "$BOOT_LIMIT" qemu-system-x86_64 "${options[@]}" "${NETWORK[@]}"
 }
 
 # machine: sets MACHINE and KERNEL_WORDS, what makes a boot under TCG take

@@ -7,18 +7,23 @@
 #                keys/, *.img; may set KEY_FILES, or empty it for no key disk
 #   disturb      changes the running emulator, or $NETWORK, before step $1
 #   inspect      checks on the host afterwards, on $RESULTS
-# and cases/NAME/guest/, files laid over tests/vm/guest.
+# and cases/NAME/guest/, files laid over tests/vm/guest. root-case.sh has what
+# cases of the root disk may define besides.
 
-# run_case NAME: everything; status 0 when every check held. Runs in a
+# run_case NAME[.FLAVOUR]: everything; status 0 when every check held. Runs in a
 # subshell of its own, so a case's functions never meet another's.
 run_case() {
     local name=$1 step
     RESULTS=$CACHE/results/$name
     trap stop_all EXIT
-    load_case "$VM_DIR/cases/$name"
     rm -rf "$RESULTS"
     mkdir -p "$RESULTS"
-    build_guest "$CACHE/run/$name"
+    load_case "$VM_DIR/cases/${name%%.*}"
+    if [[ $name == *.* ]]; then
+        build_root_guest "$CACHE/run/$name" "${name#*.}"
+    else
+        build_guest "$CACHE/run/$name"
+    fi
     for step in "${STEPS[@]}"; do
         disturb "$step"
         run_step "$step"
@@ -36,6 +41,8 @@ load_case() {
     CASE=$1
     STEPS=(guest)
     KEY_FILES=(LinuxPassPhraseFileName_1_0=data1 LinuxPassPhraseFileName_1_1=data2.wrapped)
+    FLAVOURS=()
+    PARAMETERS=
     prepare() { :; }
     disturb() { :; }
     inspect() { :; }
@@ -58,6 +65,7 @@ build_guest() {
     needles "$DIR/keys" >"$DIR/needles"
     make_case_tree "$base"
     os_image "$base" "$DIR/os.img" "$PROGRAM" "$VM_DIR/guest" "$DIR/tree"
+    data_disks "$DIR"
 }
 
 # shorten SECONDS VOLUME...: for prepare; these volumes are given up sooner.
@@ -90,16 +98,26 @@ make_case_tree() {
     if [[ -d $CASE/guest ]]; then cp -R "$CASE/guest/." "$tree"; fi
     cp "$CASE/case.sh" "$tree/usr/lib/vm/case.sh"
     install -m 600 "$DIR/data4.header" "$tree/etc/bek-unlock/data4.header"
-    {
-        debugfs -R 'cat /etc/ssl/certs/ca-certificates.crt' "$base" 2>/dev/null
-        azure_ca
-    } >"$tree/etc/ssl/certs/ca-certificates.crt"
+    system_with_ca "$base" >"$tree/etc/ssl/certs/ca-certificates.crt"
+}
+
+# The CA certificates of that file system, and the emulator's.
+system_with_ca() {
+    debugfs -R 'cat /etc/ssl/certs/ca-certificates.crt' "$1" 2>/dev/null
+    azure_ca
 }
 
 run_step() {
     local step=$1 booted=yes since=$SECONDS
     : >"$DIR/console.log"
-    boot "$DIR" "vm.step=$step" || booted=no
+    start_guest "$DIR" "vm.step=$step"
+    if declare -F watch >/dev/null; then
+        watch "$step"
+        end_guest "$DIR" 2>/dev/null || true
+        cp "$DIR/console.log" "$RESULTS/console-$step.log"
+        return
+    fi
+    end_guest "$DIR" || booted=no
     cp "$DIR/console.log" "$RESULTS/console-$step.log"
     mkdir "$RESULTS/$step"
     tar -C "$RESULTS/$step" -xf "$DIR/results.img" 2>/dev/null || booted=no

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # The guests' kernel: Debian's cloud kernel, which is what Azure images run.
 
-# kernel: prints the directory that holds vmlinux and lib/modules, cached by a
-# hash of how it was made.
+# kernel [SUITE]: prints the directory that holds vmlinux, config-VERSION and lib/modules, cached
+# by a hash of how it was made.
 kernel() {
-    local suite dir
-    suite=$(guest_suite)
+    local suite=${1:-} dir
+    [[ -n $suite ]] || suite=$(guest_suite)
     dir=$CACHE/kernel-$suite-$(hash_of "$VM_DIR/lib/kernel.sh" "$VM_DIR/lib/apt.sh" <(echo "$MIRROR"))
     if [[ ! -e $dir/complete ]]; then
         say "fetching Debian $suite's kernel (once)"
@@ -43,6 +43,8 @@ fetch_kernel() {
     (cd "$dir" && apt-get --quiet "${APT[@]}" download "$package") || return 1
     dpkg-deb --extract "$dir"/linux-image-*.deb "$dir/package" || return 1
     uncompress_kernel "$dir"/package/boot/vmlinuz-* >"$dir/vmlinux" || return 1
+    # initramfs-tools asks it what the kernel can unpack.
+    mv "$dir"/package/boot/config-* "$dir" || return 1
     # Debian 13 has it below usr already.
     mkdir "$dir/lib"
     mv "$dir"/package/lib/modules "$dir/lib" 2>/dev/null || mv "$dir"/package/usr/lib/modules "$dir/lib" || return 1

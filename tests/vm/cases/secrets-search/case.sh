@@ -44,26 +44,6 @@ search_finds_what_is_there() {
 
 search() { equal "no secret in journal, /proc, /run, /var, /tmp, /etc, /root $1" '' "$(places_with_secrets)"; }
 
-needle_list() { tr --delete '\0' </dev/disk/by-id/virtio-needles; }
-
-# Files of the image cannot hold what is younger than it. The journal once as
-# stored and once as exported: long messages are stored compressed. Processes
-# come and go while grep looks, hence no complaints.
-places_with_secrets() {
-    local pattern='emulated\.[0-9a-f]{8}|[0-9a-f]{200}' booted
-    booted=$(sed --quiet 's/^btime //p' /proc/stat)
-    {
-        {
-            find /run /var /tmp /etc /root -type f -newermt "@$((booted - 1))" -print0
-            printf '%s\0' /proc/[0-9]*/{cmdline,environ}
-        } | tee >(xargs --null grep --files-with-matches --text --extended-regexp -e "$pattern" >&3) |
-            xargs --null grep --files-with-matches --text --fixed-strings --file=<(needle_list) >&3
-        journalctl --output=export |
-            tee >(grep --text --extended-regexp -e "$pattern" >/dev/null && echo 'journal (token)' >&3) |
-            { grep --text --fixed-strings --file=<(needle_list) >/dev/null && echo 'journal (passphrase)' >&3; }
-    } 3>&1 2>/dev/null | sort --unique || true
-}
-
 # The system dumps core, with the widest limits, and does so for others.
 dump_cores_to() {
     sysctl --quiet kernel.core_pattern="$1"

@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# The OS disk as Azure Disk Encryption leaves it, its key in the clear on the key disk.
+
+FLAVOURS=(bookworm-dracut bookworm-initramfs-tools trixie-dracut)
+LAYOUT=ade
+KEY_FILES=(LinuxPassPhraseFileName=root)
+BEKTAB="osencrypt PARTUUID=$ROOT_PARTUUID LinuxPassPhraseFileName header=/boot/luks/osluksheader,discard,timeout=60,x-initrd.attach
+"
+STEPS=(guest guest_again)
+
+guest() {
+    root_unlocked
+    check 'discards are passed on' matches allow_discards <(dmsetup table osencrypt)
+    touch /written
+    END=reboot.target
+}
+
+guest_again() {
+    root_unlocked
+    written_and_clean
+}
+
+inspect() { root_shut_down_cleanly; }

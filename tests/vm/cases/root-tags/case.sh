@@ -1,0 +1,22 @@
+# shellcheck shell=bash
+# A LUKS2 root and no key disk at all: the initramfs finds the key in Key Vault by its tags.
+
+FLAVOURS=(bookworm-dracut bookworm-initramfs-tools trixie-dracut)
+LAYOUT=luks2
+KEY_FILES=()
+BEKTAB="osencrypt UUID=$LUKS_UUID - vault=https://$VAULT,timeout=60,x-initrd.attach
+"
+STEPS=(guest guest_again)
+
+guest() {
+    root_unlocked
+    touch /written
+    END=reboot.target
+}
+
+guest_again() {
+    root_unlocked
+    written_and_clean
+}
+
+inspect() { root_shut_down_cleanly; }

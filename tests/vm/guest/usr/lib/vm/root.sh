@@ -1,0 +1,28 @@
+# shellcheck shell=bash
+# What holds after a boot whose root file system the initramfs unlocked.
+
+# root_unlocked: opened once, in the initramfs; nothing of that is left but the mapping.
+root_unlocked() {
+    local unit='bek-unlock@osencrypt.service'
+    check 'the root file system stands on osencrypt' root_stands_on osencrypt
+    equal 'osencrypt is mapped, and nothing else' osencrypt "$(mapped)"
+    check "$unit is active" unit_is "$unit" active
+    equal 'the journal tells of one unlock' 1 \
+        "$(journalctl --boot --output=cat | grep --count 'osencrypt unlocked with')"
+    check 'multi-user.target was reached' unit_is multi-user.target active
+    equal 'no unit failed' '' "$(failed_units)"
+    equal 'the key disk is mounted nowhere' '' "$(key_mounts)"
+    check 'no process of the program is left' no_process_left
+    equal 'nothing secret is left' '' "$(places_with_secrets)"
+}
+
+root_stands_on() { lsblk --noheadings --list --inverse --output NAME "$(findmnt --noheadings --output SOURCE /)" | grep --line-regexp "$1"; }
+
+# In whatever mount namespace.
+key_mounts() { cat /proc/[0-9]*/mountinfo 2>/dev/null | grep --extended-regexp 'azure_bek_disk|BEK|vfat' | sort --unique; }
+
+# Once more: what the first boot wrote is there, and the file system was left clean.
+written_and_clean() {
+    check 'what the first boot wrote is there' test -e /written
+    check 'the root file system was clean' not matches 'recovering journal|orphan|not cleanly' <(journalctl --boot --output=cat)
+}
