@@ -61,7 +61,7 @@ make_initramfs_of_case() {
     # Where dracut looks for it at shutdown.
     version=$(basename "$(kernel "${flavour%%-*}")"/lib/modules/*)
     cp "$DIR/initramfs" "$DIR/boot/initrd.img-$version"
-    equal 'no secret in the initramfs, though the key disk was mounted' '' "$(leaks "$DIR/keys" "$DIR/initramfs")"
+    equal 'no secret in the initramfs, though the key disk was mounted' '' "$(passphrases_in "$DIR/keys" "$DIR/initramfs")"
 }
 
 # For inspect ---------------------------------------------------------------

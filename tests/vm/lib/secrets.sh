@@ -30,8 +30,14 @@ readonly TOKEN_PATTERN='emulated\.[0-9a-f]{8}|[0-9a-f]{200}'
 # leaks KEYS_DIR FILE...: prints the names of files, also below directories, that hold a secret, never
 # the secret itself.
 leaks() {
+    passphrases_in "$@"
+    shift
+    grep --recursive --files-with-matches --text --extended-regexp -e "$TOKEN_PATTERN" -- "$@" || true
+}
+
+# The same for what may hold long runs of hex digits: libraries do.
+passphrases_in() {
     local keys=$1
     shift
     grep --recursive --files-with-matches --text --fixed-strings --file=<(needles "$keys") -- "$@" || true
-    grep --recursive --files-with-matches --text --extended-regexp -e "$TOKEN_PATTERN" -- "$@" || true
 }
