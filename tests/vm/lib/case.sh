@@ -43,6 +43,7 @@ load_case() {
     KEY_FILES=(LinuxPassPhraseFileName_1_0=data1 LinuxPassPhraseFileName_1_1=data2.wrapped)
     FLAVOURS=()
     PARAMETERS=
+    bektab() { :; }
     prepare() { :; }
     disturb() { :; }
     inspect() { :; }

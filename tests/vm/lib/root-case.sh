@@ -4,7 +4,8 @@
 # Such a case sets FLAVOURS, each SUITE-TOOL (tree.sh); it is run once for each. Besides what every
 # case may define:
 #   LAYOUT     of the OS disk (root-disk.sh)
-#   BEKTAB     lines of /etc/bektab
+#   bektab     prints the lines of /etc/bektab; a function, because the guest, which reads the same
+#              file, lacks what it is made of
 #   PARAMETERS words for the kernel command line
 #   watch      on the host, while step $1 runs, when the initramfs is where it ends; it ends the
 #              guest itself (stop_guest)
@@ -39,7 +40,7 @@ make_root_tree() {
     mkdir -p "$tree/usr/lib/vm" "$tree/etc/ssl/certs" "$tree/etc/systemd/journald.conf.d"
     if [[ -d $CASE/guest ]]; then cp -R "$CASE/guest/." "$tree"; fi
     cp "$CASE/case.sh" "$tree/usr/lib/vm/case.sh"
-    printf '%s' "$BEKTAB" >"$tree/etc/bektab"
+    bektab >"$tree/etc/bektab"
     {
         echo "$(root_device) / ext4 defaults 0 1"
         echo "UUID=$BOOT_UUID /boot ext4 defaults 0 2"

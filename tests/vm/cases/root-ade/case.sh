@@ -4,9 +4,9 @@
 FLAVOURS=(bookworm-dracut bookworm-initramfs-tools trixie-dracut)
 LAYOUT=ade
 KEY_FILES=(LinuxPassPhraseFileName=root)
-BEKTAB="osencrypt PARTUUID=$ROOT_PARTUUID LinuxPassPhraseFileName header=/boot/luks/osluksheader,discard,timeout=60,x-initrd.attach
-"
 STEPS=(guest guest_again)
+
+bektab() { echo "osencrypt PARTUUID=$ROOT_PARTUUID LinuxPassPhraseFileName header=/boot/luks/osluksheader,discard,timeout=60,x-initrd.attach"; }
 
 guest() {
     root_unlocked

@@ -4,9 +4,9 @@
 FLAVOURS=(bookworm-dracut bookworm-initramfs-tools trixie-dracut)
 LAYOUT=lvm
 KEY_FILES=(LinuxPassPhraseFileName=root)
-BEKTAB="osencrypt UUID=$LUKS_UUID LinuxPassPhraseFileName discard,timeout=60,x-initrd.attach
-"
 STEPS=(guest guest_again)
+
+bektab() { echo "osencrypt UUID=$LUKS_UUID LinuxPassPhraseFileName discard,timeout=60,x-initrd.attach"; }
 
 guest() {
     root_unlocked

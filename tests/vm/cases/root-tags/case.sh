@@ -4,9 +4,9 @@
 FLAVOURS=(bookworm-dracut bookworm-initramfs-tools trixie-dracut)
 LAYOUT=luks2
 KEY_FILES=()
-BEKTAB="osencrypt UUID=$LUKS_UUID - vault=https://$VAULT,timeout=60,x-initrd.attach
-"
 STEPS=(guest guest_again)
+
+bektab() { echo "osencrypt UUID=$LUKS_UUID - vault=https://$VAULT,timeout=60,x-initrd.attach"; }
 
 guest() {
     root_unlocked
