@@ -18,9 +18,10 @@ run_case() {
     trap stop_all EXIT
     rm -rf "$RESULTS"
     mkdir -p "$RESULTS"
+    [[ $name != *.* ]] || FLAVOUR=${name#*.}
     load_case "$VM_DIR/cases/${name%%.*}"
-    if [[ $name == *.* ]]; then
-        build_root_guest "$CACHE/run/$name" "${name#*.}"
+    if [[ -n ${FLAVOUR:-} ]]; then
+        build_root_guest "$CACHE/run/$name"
     else
         build_guest "$CACHE/run/$name"
     fi
@@ -43,6 +44,7 @@ load_case() {
     KEY_FILES=(LinuxPassPhraseFileName_1_0=data1 LinuxPassPhraseFileName_1_1=data2.wrapped)
     FLAVOURS=()
     PARAMETERS=
+    # shellcheck disable=SC2317
     bektab() { :; }
     prepare() { :; }
     disturb() { :; }
@@ -111,7 +113,9 @@ system_with_ca() {
 run_step() {
     local step=$1 booted=yes since=$SECONDS
     : >"$DIR/console.log"
-    start_guest "$DIR" "vm.step=$step"
+    # Words, not one word.
+    # shellcheck disable=SC2086
+    start_guest "$DIR" "vm.step=$step" $PARAMETERS
     if declare -F watch >/dev/null; then
         watch "$step"
         end_guest "$DIR" 2>/dev/null || true

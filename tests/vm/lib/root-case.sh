@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # What a case of the root disk adds to the life of a case (case.sh).
 #
-# Such a case sets FLAVOURS, each SUITE-TOOL (tree.sh); it is run once for each. Besides what every
-# case may define:
+# Such a case sets FLAVOURS, each SUITE-TOOL (tree.sh); it is run once for each, which is FLAVOUR then.
+# Besides what every case may define:
 #   LAYOUT     of the OS disk (root-disk.sh)
 #   bektab     prints the lines of /etc/bektab; a function, because the guest, which reads the same
 #              file, lacks what it is made of
@@ -10,9 +10,9 @@
 #   watch      on the host, while step $1 runs, when the initramfs is where it ends; it ends the
 #              guest itself (stop_guest)
 
-# build_root_guest DIR FLAVOUR
+# build_root_guest DIR
 build_root_guest() {
-    local flavour=$2 system
+    local system
     DIR=$1
     rm -rf "$DIR"
     mkdir -p "$DIR/keys" "$DIR/tree"
@@ -23,15 +23,15 @@ build_root_guest() {
     azure_wrap "$DIR" "$DIR/keys/root" >"$DIR/keys/root.wrapped"
     make_key_disk
     needles "$DIR/keys" >"$DIR/needles"
-    system=$(tree "$flavour")/root.img
+    system=$(tree "$FLAVOUR")/root.img
     make_root_tree "$system"
     os_image "$system" "$DIR/os.img" "$PROGRAM" "$VM_DIR/guest" "$DIR/tree"
     root_volume "$DIR" "$DIR/os.img"
-    make_initramfs_of_case "$flavour"
+    make_initramfs_of_case
     os_disk "$DIR"
-    KERNEL=$(kernel "${flavour%%-*}")
+    KERNEL=$(kernel "${FLAVOUR%%-*}")
     INITRAMFS=$DIR/initramfs
-    ROOT="root=$(root_device) rw $PARAMETERS"
+    ROOT="root=$(root_device) rw"
 }
 
 # What differs from tests/vm/guest, and what belongs to this run alone.
@@ -52,17 +52,59 @@ make_root_tree() {
 
 # The key disk is mounted while the image is made: its key must not get in.
 make_initramfs_of_case() {
-    local flavour=$1 pair version
+    local pair version
     mkdir "$DIR/mounted"
     if ((${#KEY_FILES[@]})); then
         for pair in "${KEY_FILES[@]}"; do cp "$DIR/keys/${pair#*=}" "$DIR/mounted/${pair%%=*}"; done
     fi
-    BOOT=$DIR/boot KEYS=$DIR/mounted initramfs "$flavour" "$DIR/initramfs" "$PROGRAM" "$VM_DIR/guest" "$DIR/tree" \
+    BOOT=$DIR/boot KEYS=$DIR/mounted initramfs "$FLAVOUR" "$DIR/initramfs" "$PROGRAM" "$VM_DIR/guest" "$DIR/tree" \
         >"$RESULTS/initramfs.log" 2>&1 || die "the initramfs was not made; see $RESULTS/initramfs.log"
     # Where dracut looks for it at shutdown.
-    version=$(basename "$(kernel "${flavour%%-*}")"/lib/modules/*)
+    version=$(basename "$(kernel "${FLAVOUR%%-*}")"/lib/modules/*)
     cp "$DIR/initramfs" "$DIR/boot/initrd.img-$version"
     equal 'no secret in the initramfs, though the key disk was mounted' '' "$(passphrases_in "$DIR/keys" "$DIR/initramfs")"
+}
+
+# For watch -----------------------------------------------------------------
+
+# refused_in_initramfs STATUS CAUSE HINT: the root stayed closed for that cause (a regular
+# expression), said so once on the console, and left a shell there.
+refused_in_initramfs() {
+    local status=$1 cause=$2 hint=$3 words=$RESULTS/words.txt seconds
+    check 'the console has the error' seen 'error: cannot unlock osencrypt'
+    check 'a shell answers on the console' shell_answers
+    # Its lines are wrapped.
+    tr --delete '\r' <"$DIR/console.log" | tr --squeeze-repeats ' \n' ' ' >"$words"
+    equal 'it has it once' 1 "$(grep --only-matching 'error: cannot unlock osencrypt' "$words" | wc --lines)"
+    check "its cause is: $cause" matches "cause: .*$cause" "$words"
+    check "its hint is: $hint" matches "hint: .*$hint" "$words"
+    if [[ $FLAVOUR == *-dracut ]]; then
+        equal "bek-unlock@osencrypt ended with status $status" "$status" \
+            "$(ask 'systemctl show --property=ExecMainStatus --value bek-unlock@osencrypt')"
+        seconds=$(seconds_in_initramfs)
+        # Starting and ending a process takes seconds on a busy machine under TCG.
+        check "it took no longer than timeout=20 ($seconds s)" test "$seconds" -le 30
+    fi
+    equal 'nothing is mapped' '' "$(ask 'cat /sys/block/dm-*/dm/name 2>/dev/null')"
+    equal 'the key disk and /boot are mounted nowhere' '' \
+        "$(ask "$(lines_with '*vfat* | */dev/sd*' mountinfo)")"
+    equal 'no process of the program is left' '' \
+        "$(ask "$(lines_with bek-unlock comm)")"
+    stop_guest
+}
+
+# A command for any shell, without grep: lines like that of a file in every process's directory.
+lines_with() {
+    # shellcheck disable=SC2016
+    printf 'cat /proc/[0-9]*/%s 2>/dev/null | while read -r l; do case $l in %s) echo "$l";; esac; done' "$2" "$1"
+}
+
+# From the unit's start to its end, rounded up.
+seconds_in_initramfs() {
+    local from to
+    from=$(ask 'systemctl show --property=ExecMainStartTimestampMonotonic --value bek-unlock@osencrypt')
+    to=$(ask 'systemctl show --property=ExecMainExitTimestampMonotonic --value bek-unlock@osencrypt')
+    echo $(((to - from + 999999) / 1000000))
 }
 
 # For inspect ---------------------------------------------------------------
