@@ -1,8 +1,19 @@
 # shellcheck shell=bash
 # What tests/vm/demo shows of the guest, in the guest's own words.
 
+LAYOUT=ade
+DATA_DISKS=healthy
+KEY_FILES=(LinuxPassPhraseFileName=root.wrapped
+    LinuxPassPhraseFileName_1_0=data1 LinuxPassPhraseFileName_1_1=data2.wrapped)
+
+bektab() {
+    echo "osencrypt PARTUUID=$ROOT_PARTUUID LinuxPassPhraseFileName header=/boot/luks/osluksheader,discard,timeout=60,x-initrd.attach,kek=$KEK"
+    cat "$VM_DIR/guest/etc/bektab"
+}
+
 guest() {
     title 'What the boot did'
+    try grep osencrypt /etc/bektab
     try journalctl --boot --identifier=bek-unlock --output=short-monotonic --no-hostname
     try lsblk --output NAME,SIZE,TYPE,FSTYPE,MOUNTPOINTS /dev/sd?
     try findmnt --types ext4 --output TARGET,SOURCE,FSTYPE,OPTIONS

@@ -75,14 +75,16 @@ qemu() {
     exec timeout --kill-after=5 "$BOOT_LIMIT" qemu-system-x86_64 "${options[@]}" "${DISKS[@]}" "${NETWORK[@]}"
 }
 
-# data_disks DIR: an OS disk that is not encrypted and four that are. Without an initramfs: NVMe is
-# in the kernel.
-data_disks() {
-    local dir=$1 volume lun=0
+# plain_os_disk DIR: an OS disk that is not encrypted, and no initramfs: NVMe is in the kernel.
+plain_os_disk() {
     KERNEL=$(kernel)
     INITRAMFS=
     ROOT='root=/dev/nvme0n1 rootwait rw'
-    DISKS=(-drive "if=none,id=os,file=$dir/os.img,format=raw,cache=unsafe" -device nvme,serial=os,drive=os)
+    DISKS+=(-drive "if=none,id=os,file=$1/os.img,format=raw,cache=unsafe" -device nvme,serial=os,drive=os)
+}
+
+data_disks() {
+    local dir=$1 volume lun=0
     for volume in data1 data2 data3 data4; do
         DISKS+=(-drive "if=none,id=$volume,file=$dir/$volume.img,format=raw,cache=unsafe,discard=unmap"
             -device "scsi-hd,bus=scsi1.0,scsi-id=0,lun=$lun,drive=$volume")

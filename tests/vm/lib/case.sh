@@ -44,6 +44,8 @@ load_case() {
     KEY_FILES=(LinuxPassPhraseFileName_1_0=data1 LinuxPassPhraseFileName_1_1=data2.wrapped)
     FLAVOURS=()
     PARAMETERS=
+    DATA_DISKS=
+    DISKS=()
     # shellcheck disable=SC2317
     bektab() { :; }
     prepare() { :; }
@@ -68,6 +70,7 @@ build_guest() {
     needles "$DIR/keys" >"$DIR/needles"
     make_case_tree "$base"
     os_image "$base" "$DIR/os.img" "$PROGRAM" "$VM_DIR/guest" "$DIR/tree"
+    plain_os_disk "$DIR"
     data_disks "$DIR"
 }
 

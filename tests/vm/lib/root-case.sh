@@ -7,6 +7,7 @@
 #   bektab     prints the lines of /etc/bektab; a function, because the guest, which reads the same
 #              file, lacks what it is made of
 #   PARAMETERS words for the kernel command line
+#   DATA_DISKS the scenario, for a guest that has the other cases' four data disks, too
 #   watch      on the host, while step $1 runs, when the initramfs is where it ends; it ends the
 #              guest itself (stop_guest)
 
@@ -15,11 +16,16 @@ build_root_guest() {
     local system
     DIR=$1
     rm -rf "$DIR"
+    if [[ -n $DATA_DISKS ]]; then
+        make_disks "$DIR"
+        data_disks "$DIR"
+    fi
     mkdir -p "$DIR/keys" "$DIR/tree"
     head --bytes=127 /dev/urandom | base64 --wrap=0 >"$DIR/keys/root"
-    cp "$VM_DIR/scenarios/root.json" "$DIR/scenario.json"
+    cp "$VM_DIR/scenarios/${DATA_DISKS:-root}.json" "$DIR/scenario.json"
     prepare
     azure_up "$DIR"
+    [[ -z $DATA_DISKS ]] || azure_wrap "$DIR" "$DIR/keys/data2" >"$DIR/keys/data2.wrapped"
     azure_wrap "$DIR" "$DIR/keys/root" >"$DIR/keys/root.wrapped"
     make_key_disk
     needles "$DIR/keys" >"$DIR/needles"
@@ -29,6 +35,7 @@ build_root_guest() {
     root_volume "$DIR" "$DIR/os.img"
     make_initramfs_of_case
     os_disk "$DIR"
+    encrypted_os_disk "$DIR"
     KERNEL=$(kernel "${FLAVOUR%%-*}")
     INITRAMFS=$DIR/initramfs
     ROOT="root=$(root_device) rw"
@@ -44,7 +51,11 @@ make_root_tree() {
     {
         echo "$(root_device) / ext4 defaults 0 1"
         echo "UUID=$BOOT_UUID /boot ext4 defaults 0 2"
+        [[ -z $DATA_DISKS ]] || cat "$VM_DIR/guest/etc/fstab"
     } >"$tree/etc/fstab"
+    if [[ -n $DATA_DISKS ]]; then
+        install -D -m 600 "$DIR/data4.header" "$tree/etc/bek-unlock/data4.header"
+    fi
     # The second boot reads the journal of the first.
     printf '[Journal]\nStorage=persistent\n' >"$tree/etc/systemd/journald.conf.d/zz-root.conf"
     system_with_ca "$system" >"$tree/etc/ssl/certs/ca-certificates.crt"

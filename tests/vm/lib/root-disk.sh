@@ -65,7 +65,10 @@ size=8MiB, uuid=$OTHER_PARTUUID
 TABLE
     place "$dir/boot.img" "$dir/disk.img" 1
     place "$dir/root.img" "$dir/disk.img" 129
-    DISKS=(-drive "if=none,id=os,file=$dir/disk.img,format=raw,cache=unsafe,discard=unmap"
+}
+
+encrypted_os_disk() {
+    DISKS+=(-drive "if=none,id=os,file=$1/disk.img,format=raw,cache=unsafe,discard=unmap"
         -device scsi-hd,bus=scsi0.0,scsi-id=0,lun=0,drive=os)
 }
 
