@@ -37,9 +37,12 @@ pub struct DetachedHeader {
 pub trait Headers {
     /// The header that `spec` names; `None`: its file or device is not there (yet).
     ///
+    /// The file system of a header on a device is mounted for it, except that one which fstab(5)
+    /// has somebody else mount is not there before they did, unless `alone`.
+    ///
     /// Errors: [`Kind::HeaderUnusable`] for what is there and is no whole header, or cannot be
     /// read.
-    fn read(&mut self, spec: &HeaderSpec) -> Result<Option<DetachedHeader>, Kind>;
+    fn read(&mut self, spec: &HeaderSpec, alone: bool) -> Result<Option<DetachedHeader>, Kind>;
 
     /// The copies that may stand in for it ([`stand_ins`]); none but in an initramfs.
     fn copies(&mut self, spec: &HeaderSpec) -> Vec<DetachedHeader>;

@@ -17,16 +17,18 @@ use crate::header::Headers;
 use crate::header::choice::Why;
 use crate::key::{KeySource, SourceName};
 use crate::mapping::{Header, Luks, Mapping, Mappings, Memory};
-use crate::volume::{Content, DeviceSpec, HeaderSpec, Volume};
+use crate::volume::{DeviceSpec, HeaderSpec, Volume};
 
 use attempt::{Attempt, Fit};
 use rounds::ask_all;
+use verify::verify;
 
 mod attempt;
 #[cfg(test)]
 mod fake;
 mod header;
 mod rounds;
+mod verify;
 
 /// ADE's name for the temporary disk (`ResourceDiskUtil.py`). Azure makes it anew, as NTFS, each
 /// time the VM moves to another host.
@@ -37,9 +39,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// How long another run may take from making a mapping to loading its table: two system calls.
 const TABLE_PATIENCE: Duration = Duration::from_secs(1);
-
-/// How long closing what turned out wrong is tried: udev looks at each new mapping for a moment.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the unlock works with.
 pub struct World<'a> {
@@ -234,30 +233,6 @@ fn is_new_resource_disk(volume: &Volume, device: &Path, world: &mut World<'_>) -
     volume.name.as_str() == RESOURCE_DISK
         && volume.options.header.is_none()
         && world.devices.signature(device).is_ok_and(|held| held.as_deref() != Some("crypto_LUKS"))
-}
-
-/// With a detached header the right key opens *any* device: what came out must be something known.
-fn verify(volume: &Volume, world: &mut World<'_>, deadline: &Deadline<'_>) -> Result<(), Kind> {
-    if volume.options.header.is_none() || volume.options.content == Content::Any {
-        return Ok(());
-    }
-    let problem = match world.devices.signature(&volume.name.mapped_path()) {
-        Ok(Some(_)) => return Ok(()),
-        Ok(None) => Kind::ContentUnrecognized,
-        // Not known to be right is not opened; the reason for not knowing is the news.
-        Err(kind) => kind,
-    };
-    let closed = deadline.within(CLOSE_PATIENCE).poll(LOOK_AGAIN, || {
-        match world.luks.close(&volume.name) {
-            Ok(()) => Ok(Some(())),
-            Err(Kind::VolumeBusy { .. }) => Ok(None),
-            Err(kind) => Err(kind),
-        }
-    })?;
-    match closed {
-        Some(()) => Err(problem),
-        None => Err(Kind::VolumeBusy { holders: world.mappings.holders(&volume.name) }),
-    }
 }
 
 #[cfg(test)]

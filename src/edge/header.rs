@@ -1,7 +1,7 @@
 //! Reads detached headers: files and devices of this system, files on file systems nobody mounted,
 //! and the copies in an initramfs.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -17,6 +17,7 @@ use crate::edge::probe;
 use crate::error::Kind;
 use crate::header::identity::{self, Identity};
 use crate::header::{DetachedHeader, Headers, stand_ins};
+use crate::initramfs::fstab;
 use crate::volume::{DeviceSpec, HeaderSpec};
 
 mod inside;
@@ -38,13 +39,32 @@ impl SystemHeaders {
     }
 }
 
+impl SystemHeaders {
+    /// Whether a unit of this system mounts the file system on `device`.
+    fn others_mount(&mut self, device: &Path) -> bool {
+        if self.in_initramfs {
+            return false;
+        }
+        let text = fs::read_to_string("/etc/fstab").unwrap_or_default();
+        fstab::parse(&text).iter().any(|line| {
+            let spec = DeviceSpec::parse(&line.device);
+            let found = spec.and_then(|spec| self.devices.find(&spec).ok().flatten());
+            found.as_deref() == Some(device)
+                && !line.options.split(',').any(|word| word == "noauto")
+        })
+    }
+}
+
 impl Headers for SystemHeaders {
-    fn read(&mut self, spec: &HeaderSpec) -> Result<Option<DetachedHeader>, Kind> {
+    fn read(&mut self, spec: &HeaderSpec, alone: bool) -> Result<Option<DetachedHeader>, Kind> {
         let Some(device) = find(&mut self.devices, spec)? else { return Ok(None) };
         let read = match spec {
             HeaderSpec::Path(_) => open(&device).and_then(take_copy),
             HeaderSpec::On { path, .. } => {
                 let how = how(spec, &device, How::to_read)?;
+                if !alone && !mount::is_mounted(&device, &how) && self.others_mount(&device) {
+                    return Ok(None);
+                }
                 let copied = mount::mounted(&device, &how, |_, root| {
                     inside::open(root, path, false).and_then(take_copy)
                 });
@@ -61,7 +81,7 @@ impl Headers for SystemHeaders {
         let places = if self.in_initramfs { stand_ins(spec) } else { Vec::new() };
         let mut copies = Vec::new();
         for place in places {
-            match self.read(&HeaderSpec::Path(place)) {
+            match self.read(&HeaderSpec::Path(place), true) {
                 Ok(copy) => copies.extend(copy),
                 Err(kind) => log::debug!("{kind}"),
             }

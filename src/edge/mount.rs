@@ -95,6 +95,11 @@ pub fn lent<F: Send, T>(
     })
 }
 
+/// Whether somebody else mounted it.
+pub fn is_mounted(device: &Path, how: &How) -> bool {
+    existing(device, how).is_some()
+}
+
 /// What mount(2) would say, before anything is made for it.
 fn must_be_device(device: &Path) -> Result<(), Problem> {
     let is_device =

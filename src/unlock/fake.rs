@@ -8,14 +8,18 @@ use std::time::Duration;
 
 use super::{Opened, Outcome, Sources, World, attach, find_key};
 use crate::deadline::{Clock as _, Deadline, VirtualClock};
-use crate::device::Devices;
 use crate::error::{Error, Kind};
-use crate::header::{DetachedHeader, Headers};
+use crate::header::DetachedHeader;
 use crate::key::{Candidate, KeySource, SourceName};
-use crate::mapping::{Header, Keyslot, Luks, LuksDevice, Mapping, Mappings, Memory, OpenFailure};
+use crate::mapping::{Header, Keyslot, Luks, LuksDevice, Mapping, OpenFailure};
 use crate::secret::Secret;
-use crate::slot::Slot;
-use crate::volume::{DeviceSpec, HeaderSpec, KeySpec, Options, Volume, VolumeName};
+use crate::volume::{DeviceSpec, KeySpec, Options, Volume, VolumeName};
+
+use machine::{FakeMappings, FakeMemory};
+
+pub use machine::{FakeDevices, FakeHeaders};
+
+mod machine;
 
 /// One run with everything as it should be, to be spoilt by each test.
 pub struct Case {
@@ -135,58 +139,6 @@ pub fn opened(result: Result<Outcome, Error>) -> Opened {
 /// What the fakes saw, in order.
 type Events = Rc<RefCell<Vec<String>>>;
 
-/// One device.
-pub struct FakeDevices {
-    /// Looks at the device until it is there.
-    pub device_after: u32,
-    /// What every device holds.
-    pub signature: Result<Option<String>, Kind>,
-}
-
-impl Devices for FakeDevices {
-    fn find(&mut self, spec: &DeviceSpec) -> Result<Option<PathBuf>, Kind> {
-        if self.device_after == 0 {
-            return Ok(Some(spec.udev_path()));
-        }
-        self.device_after -= 1;
-        Ok(None)
-    }
-
-    fn key_disks(&mut self) -> Result<Vec<PathBuf>, Kind> {
-        Ok(Vec::new())
-    }
-
-    fn signature(&mut self, _: &Path) -> Result<Option<String>, Kind> {
-        self.signature.clone()
-    }
-
-    fn slot(&mut self, _: &Path) -> Option<Slot> {
-        None
-    }
-}
-
-/// Detached headers.
-#[derive(Default)]
-pub struct FakeHeaders {
-    /// What comes of looking at the one that is named, in order; the last answer stays.
-    pub named: VecDeque<Result<Option<DetachedHeader>, Kind>>,
-    pub copies: Vec<DetachedHeader>,
-}
-
-impl Headers for FakeHeaders {
-    fn read(&mut self, _: &HeaderSpec) -> Result<Option<DetachedHeader>, Kind> {
-        match self.named.len() {
-            0 => Ok(None),
-            1 => self.named[0].clone(),
-            _ => self.named.pop_front().unwrap(),
-        }
-    }
-
-    fn copies(&mut self, _: &HeaderSpec) -> Vec<DetachedHeader> {
-        self.copies.clone()
-    }
-}
-
 struct FakeLuks {
     /// Whether the device holds a header at all.
     formatted: bool,
@@ -249,39 +201,6 @@ impl LuksDevice for FakeLuks {
 
     fn test(&mut self, key: &Secret, _: &Options) -> Result<u32, OpenFailure> {
         if key.expose() == self.right_key { Ok(0) } else { Err(OpenFailure::WrongKey) }
-    }
-}
-
-struct FakeMappings {
-    mapping: Option<Mapping>,
-    after: Cell<u32>,
-}
-
-impl Mappings for FakeMappings {
-    fn find(&self, _: &VolumeName) -> Result<Option<Mapping>, Kind> {
-        match self.after.get() {
-            0 => Ok(self.mapping.clone()),
-            left => {
-                self.after.set(left - 1);
-                Ok(None)
-            }
-        }
-    }
-
-    fn same_device(&self, one: &Path, other: &Path) -> bool {
-        one == other
-    }
-
-    fn holders(&self, _: &VolumeName) -> Vec<String> {
-        Vec::new()
-    }
-}
-
-struct FakeMemory(u64);
-
-impl Memory for FakeMemory {
-    fn available_kib(&self) -> Option<u64> {
-        Some(self.0)
     }
 }
 

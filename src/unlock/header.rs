@@ -23,6 +23,11 @@ const COPY_PATIENCE: Duration = Duration::from_secs(10);
 /// before all of what it is made of.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// How long the file system of a header is left to the unit that mounts it: two mounts of different
+/// kinds are refused, and the boot would end in the emergency shell for the sake of a file that is
+/// about to be there anyway.
+const MOUNT_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Where the header of an opened volume was, and why there; `None` for one in the device.
 type Detached = Option<(HeaderSpec, Why)>;
 
@@ -90,7 +95,8 @@ fn wait(
 ) -> Result<DetachedHeader, Kind> {
     let mut settled = None;
     let mut failure = None;
-    let found = patience.poll(LOOK_AGAIN, || match headers.read(spec) {
+    let others = patience.within(MOUNT_PATIENCE.min(patience.remaining() / 2));
+    let found = patience.poll(LOOK_AGAIN, || match headers.read(spec, others.passed()) {
         Ok(found) => Ok(found),
         Err(kind @ Kind::NotPermitted { .. }) => Err(kind),
         Err(kind) if settled.get_or_insert_with(|| patience.within(SETTLE)).passed() => Err(kind),

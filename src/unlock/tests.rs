@@ -1,6 +1,7 @@
 use super::*;
 use crate::unlock::fake::{Case, opened};
-use crate::volume::VolumeName;
+use crate::unlock::verify::CLOSE_PATIENCE;
+use crate::volume::{Content, VolumeName};
 
 #[test]
 fn the_right_key_opens() {

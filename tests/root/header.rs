@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::world::{KEY, Luks, Run, Volume, World, tool};
 
@@ -138,6 +139,33 @@ fn somebody_elses_mount_of_its_disk_is_used_and_left() {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert_eq!(mounts.matches(&point).count(), 1, "{mounts}");
     tool(&["umount", &point], b"");
+    assert_eq!(world.read_and_close(), "hello from v\n");
+}
+
+#[test]
+#[ignore = "needs root: make check-root"]
+fn a_disk_that_fstab_mounts_is_left_to_those_who_mount_it() {
+    let world = World::new();
+    let apart = Apart::formatted(&world, "luks2");
+    let point = world.path("point");
+    fs::create_dir(&point).unwrap();
+    let point = point.display().to_string();
+    fs::write("/etc/fstab", format!("UUID={UUID} {point} ext4 defaults 0 2\n")).unwrap();
+    world.undo(&["rm", "-f", "/etc/fstab"]);
+    let options = format!("timeout=60,header={PLACE}:UUID={UUID}");
+    let program = env!("CARGO_BIN_EXE_bek-unlock");
+    let mut run = Command::new(program)
+        .args(["attach", "data1", &apart.volume.device, &apart.key, &options])
+        .env_clear()
+        .spawn()
+        .unwrap();
+    // Refused if it were mounted for reading only already.
+    tool(&["mount", &apart.boot, &point], b"");
+    assert!(run.wait().unwrap().success());
+    tool(&["umount", &point], b"");
+    assert_eq!(world.read_and_close(), "hello from v\n");
+    // Nobody does it.
+    apart.attach(&world, "timeout=4").says("data1 unlocked");
     assert_eq!(world.read_and_close(), "hello from v\n");
 }
 

@@ -13,7 +13,7 @@ const COPY: &str = "/boot/luks/osluksheader";
 
 /// Makes this system an initramfs with `header` as its copy; false where it is not ours to change.
 #[expect(clippy::print_stdout, reason = "what was left out is to be seen")]
-fn image_with(world: &World, header: &Path) -> bool {
+pub fn image_with(world: &World, header: &Path) -> bool {
     if !tool(&["findmnt", "--noheadings", "--output", "FSTYPE", "/"], b"").contains("rootfs") {
         println!("left out: / and /boot of this machine are not the ring's to write to");
         return false;

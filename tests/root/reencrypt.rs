@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::header::Apart;
+use crate::header_copy::image_with;
 use crate::world::{KEY, Volume, World, tool};
 
 /// The disk under encryption, and what it is called.
@@ -162,4 +163,32 @@ fn an_interrupted_step_is_mended_in_a_header_file() {
     is_clean("/dev/mapper/data1");
     assert_eq!(world.read_and_close(), "hello from v\n");
     assert_eq!(state(&header), (true, None));
+}
+
+#[test]
+#[ignore = "needs root: make check-root"]
+fn a_copy_of_another_state_is_never_used() {
+    let world = World::new();
+    let (volume, header) = begun(&world);
+    let before = world.path("before");
+    fs::copy(&header, &before).unwrap();
+    let apart = Apart::new(&world, volume, header.to_str().unwrap());
+    if !image_with(&world, &before) {
+        return;
+    }
+    // Both know of it, and still only the one on /boot can say how far it is.
+    let run = apart.attach(&world, "").says("copy /boot/luks/osluksheader differs by a reencryption");
+    run.says("data1 unlocked");
+    assert_eq!(world.read_and_close(), "hello from v\n");
+    apart.edit(&world, |header| {
+        assert!(resume(header, &apart.volume.device, &apart.key).status().unwrap().success());
+    });
+    let run = apart.attach(&world, "").says("copy /boot/luks/osluksheader differs by a reencryption");
+    run.says("data1 unlocked");
+    assert_eq!(world.read_and_close(), "hello from v\n");
+    apart.edit(&world, |header| fs::remove_file(header).unwrap());
+    apart
+        .attach(&world, "")
+        .refuses(4, &["the copy /boot/luks/osluksheader is from a reencryption"]);
+    world.nothing_is_left();
 }

@@ -14,14 +14,14 @@ fn at(path: &Path) -> HeaderSpec {
 }
 
 fn refusal(spec: &HeaderSpec) -> String {
-    SystemHeaders::new(false).read(spec).unwrap_err().to_string()
+    SystemHeaders::new(false).read(spec, true).unwrap_err().to_string()
 }
 
 #[test]
 fn a_header_is_read_into_memory() {
     let image = luks(32 * 1024);
     let mut headers = SystemHeaders::new(false);
-    let header = headers.read(&at(&image.path)).unwrap().unwrap();
+    let header = headers.read(&at(&image.path), false).unwrap().unwrap();
     assert_eq!((header.identity.version, header.identity.extent), (2, 16 << 20));
     // What happens to the file now is nothing to the copy.
     let bytes = image.bytes();
@@ -34,7 +34,7 @@ fn a_header_is_read_into_memory() {
 fn what_is_not_there_may_come() {
     let mut headers = SystemHeaders::new(true);
     for spec in ["/nonexistent/osluksheader", "/x:UUID=5f1e0f00-0000-4000-8000-000000000000"] {
-        assert_eq!(headers.read(&HeaderSpec::parse(spec).unwrap()), Ok(None));
+        assert_eq!(headers.read(&HeaderSpec::parse(spec).unwrap(), false), Ok(None));
     }
     assert_eq!(headers.copies(&HeaderSpec::parse("/hdr/data1:UUID=5f1e").unwrap()), []);
 }

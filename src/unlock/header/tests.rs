@@ -68,6 +68,15 @@ fn a_header_that_never_comes_ends_at_the_deadline() {
 }
 
 #[test]
+fn a_file_system_of_fstab_is_left_to_others_for_a_while() {
+    let mut case = case(vec![Ok(Some(header(NAMED, 1)))], &[]);
+    case.headers.in_fstab = true;
+    let (result, _, elapsed) = case.run();
+    assert_eq!(from(result).1, "named");
+    assert_eq!(elapsed, MOUNT_PATIENCE);
+}
+
+#[test]
 fn a_copy_leaves_time_for_the_key() {
     let (result, events, elapsed) = case(vec![Ok(None)], &[1]).run();
     assert_eq!(from(result), ("/boot/luks/osluksheader".to_owned(), "stand-in"));

@@ -1,0 +1,106 @@
+//! The machine's disks, headers, mappings and memory, made of values.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use crate::device::Devices;
+use crate::error::Kind;
+use crate::header::{DetachedHeader, Headers};
+use crate::mapping::{Mapping, Mappings, Memory};
+use crate::slot::Slot;
+use crate::volume::{DeviceSpec, HeaderSpec, VolumeName};
+
+/// One device.
+pub struct FakeDevices {
+    /// Looks at the device until it is there.
+    pub device_after: u32,
+    /// What every device holds.
+    pub signature: Result<Option<String>, Kind>,
+}
+
+impl Devices for FakeDevices {
+    fn find(&mut self, spec: &DeviceSpec) -> Result<Option<PathBuf>, Kind> {
+        if self.device_after == 0 {
+            return Ok(Some(spec.udev_path()));
+        }
+        self.device_after -= 1;
+        Ok(None)
+    }
+
+    fn key_disks(&mut self) -> Result<Vec<PathBuf>, Kind> {
+        Ok(Vec::new())
+    }
+
+    fn signature(&mut self, _: &Path) -> Result<Option<String>, Kind> {
+        self.signature.clone()
+    }
+
+    fn slot(&mut self, _: &Path) -> Option<Slot> {
+        None
+    }
+}
+
+/// Detached headers.
+#[derive(Default)]
+pub struct FakeHeaders {
+    /// What comes of looking at the one that is named, in order; the last answer stays.
+    pub named: VecDeque<Result<Option<DetachedHeader>, Kind>>,
+    pub copies: Vec<DetachedHeader>,
+    /// Whether somebody else is to mount the file system of the one that is named, and does not.
+    pub in_fstab: bool,
+}
+
+impl Headers for FakeHeaders {
+    fn read(&mut self, _: &HeaderSpec, alone: bool) -> Result<Option<DetachedHeader>, Kind> {
+        if self.in_fstab && !alone {
+            return Ok(None);
+        }
+        match self.named.len() {
+            0 => Ok(None),
+            1 => self.named[0].clone(),
+            _ => self.named.pop_front().unwrap(),
+        }
+    }
+
+    fn copies(&mut self, _: &HeaderSpec) -> Vec<DetachedHeader> {
+        self.copies.clone()
+    }
+}
+
+/// What is mapped.
+pub struct FakeMappings {
+    /// The mapping every name has.
+    pub mapping: Option<Mapping>,
+    /// Looks until it is there.
+    pub after: Cell<u32>,
+}
+
+impl Mappings for FakeMappings {
+    fn find(&self, _: &VolumeName) -> Result<Option<Mapping>, Kind> {
+        match self.after.get() {
+            0 => Ok(self.mapping.clone()),
+            left => {
+                self.after.set(left - 1);
+                Ok(None)
+            }
+        }
+    }
+
+    fn same_device(&self, one: &Path, other: &Path) -> bool {
+        one == other
+    }
+
+    fn holders(&self, _: &VolumeName) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Free memory in KiB.
+pub struct FakeMemory(pub u64);
+
+impl Memory for FakeMemory {
+    fn available_kib(&self) -> Option<u64> {
+        Some(self.0)
+    }
+}
