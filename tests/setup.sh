@@ -19,13 +19,13 @@ readonly LOCK_WAIT=300
 # libclang is handled by clang_packages: its name carries a version.
 readonly BUILD=(gcc libblkid-dev libc6-dev libcryptsetup-dev make pkg-config scdoc)
 readonly CHECK=(busybox-static cryptsetup-bin dosfstools e2fsprogs fdisk groff-base mtools shellcheck systemd)
-readonly ROOT_RING=(cpio dmsetup iproute2 kmod lz4 python3-venv qemu-system-x86 xz-utils zstd)
+readonly ROOT_RING=(btrfs-progs cpio dmsetup iproute2 kmod lz4 python3-venv qemu-system-x86 xfsprogs xz-utils zstd)
 readonly VM=(ca-certificates debian-archive-keyring mmdebstrap uidmap)
 
 # What proves, without a package manager, that a level can work.
 readonly BUILD_TOOLS=(cc make pkg-config scdoc)
 readonly CHECK_TOOLS=(busybox cryptsetup dash groff mcopy mke2fs mkfs.vfat sfdisk shellcheck systemd-analyze)
-readonly ROOT_TOOLS=(cpio dmsetup ip lz4 modprobe python3 qemu-system-x86_64 xz zstd)
+readonly ROOT_TOOLS=(cpio dmsetup ip lz4 mkfs.btrfs mkfs.xfs modprobe python3 qemu-system-x86_64 xz zstd)
 readonly VM_TOOLS=(debugfs mmdebstrap)
 
 main() {

@@ -6,7 +6,8 @@
 # What is copied with its libraries; absolute paths stay as they are, because
 # the test binary has some of them compiled in.
 readonly GUEST_TOOLS=(
-    blkid blockdev cryptsetup dmsetup e2fsck findmnt kmod losetup mcopy mke2fs mkfs.vfat mkswap mount sfdisk umount
+    blkid blockdev cryptsetup dmsetup e2fsck findmnt kmod losetup mcopy mke2fs mkfs.btrfs
+    mkfs.vfat mkfs.xfs mkswap mount sfdisk umount
 )
 readonly GUEST_MODULES=(
     af_alg algif_skcipher algif_hash
@@ -14,6 +15,8 @@ readonly GUEST_MODULES=(
     brd dm-crypt dm-delay dm-flakey dm-mod loop
     nls_ascii nls_cp437 nls_iso8859-1 nls_utf8 vfat
 )
+# Loaded by the kernel when a case mounts one.
+readonly GUEST_FILE_SYSTEMS=(btrfs ext4 xfs)
 # What a caller needs besides; it sets these two after sourcing this file.
 GUEST_MORE_TOOLS=()
 GUEST_DIR=$TARGET/root/guest
@@ -102,7 +105,7 @@ install_openssl_providers() {
 install_modules() {
     local tree=$1 kernel=$2 version module file
     version=$(basename "$kernel"/lib/modules/*)
-    for module in "${GUEST_MODULES[@]}"; do
+    for module in "${GUEST_MODULES[@]}" "${GUEST_FILE_SYSTEMS[@]}"; do
         # Built in here and a module there: either is good.
         modprobe --dirname "$kernel" --set-version "$version" --show-depends --ignore-install "$module" |
             sed -n 's/^insmod \([^ ]*\).*/\1/p'

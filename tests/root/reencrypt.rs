@@ -177,13 +177,15 @@ fn a_copy_of_another_state_is_never_used() {
         return;
     }
     // Both know of it, and still only the one on /boot can say how far it is.
-    let run = apart.attach(&world, "").says("copy /boot/luks/osluksheader differs by a reencryption");
+    let run =
+        apart.attach(&world, "").says("copy /boot/luks/osluksheader differs by a reencryption");
     run.says("data1 unlocked");
     assert_eq!(world.read_and_close(), "hello from v\n");
     apart.edit(&world, |header| {
         assert!(resume(header, &apart.volume.device, &apart.key).status().unwrap().success());
     });
-    let run = apart.attach(&world, "").says("copy /boot/luks/osluksheader differs by a reencryption");
+    let run =
+        apart.attach(&world, "").says("copy /boot/luks/osluksheader differs by a reencryption");
     run.says("data1 unlocked");
     assert_eq!(world.read_and_close(), "hello from v\n");
     apart.edit(&world, |header| fs::remove_file(header).unwrap());

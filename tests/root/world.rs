@@ -57,6 +57,7 @@ impl Default for Luks<'_> {
 }
 
 /// A LUKS volume on a loop device.
+#[derive(Clone)]
 pub struct Volume {
     /// `/dev/loopN`.
     pub device: String,
