@@ -128,6 +128,8 @@ root_shut_down_cleanly() {
         console=$RESULTS/console-$step.log
         check "shutdown of step $step reached the end" matches 'reboot: (Power down|Restarting system)' "$console"
         check "nothing was busy at the end of step $step" not matches '[Bb]usy' "$console"
+        [[ $FLAVOUR != *-initramfs-tools ]] ||
+            equal "the console tells of one unlock in step $step" 1 "$(grep --count 'osencrypt unlocked with' "$console")"
     done
 }
 
