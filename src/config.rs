@@ -134,6 +134,11 @@ pub fn load_own(root: &Path) -> Configuration {
     }
 }
 
+/// What an initramfs with these volumes opens after a boot with this kernel command line.
+pub fn at_boot(image: Configuration, command_line: &str) -> Configuration {
+    cmdline::onto(image, command_line.as_bytes())
+}
+
 /// Reads one file by itself.
 pub fn load_one(root: &Path, origin: Origin) -> Configuration {
     match file::read(root, origin.path()) {

@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::config::Configuration;
+use crate::config::{self, Configuration, Origin};
 use crate::error::printable;
 use crate::volume::{Network, VolumeName};
 
@@ -91,11 +91,28 @@ pub fn plan(configuration: &Configuration, host: &dyn Host, tool: Tool) -> Plan 
         carried::carry(&mut plan, entry, host);
         competing::warn(&mut plan, entry, host);
     }
+    let image = Configuration { entries: selection.entries, ..Configuration::default() };
+    asked(&mut plan, image, host);
     modules::check(&mut plan, host);
     for warning in &mut plan.warnings {
         *warning = printable(&warning.replace("{rebuild}", tool.rebuild()), 400);
     }
     plan
+}
+
+/// Adds what the kernel command line of this boot asks for, which is likely that of the next one:
+/// the volumes and what they need, and no line of bektab, for the words are read again at boot.
+fn asked(plan: &mut Plan, image: Configuration, host: &dyn Host) {
+    let boot = config::at_boot(image, &host.command_line());
+    for entry in boot.entries.iter().filter(|entry| entry.origin == Origin::CommandLine) {
+        carried::need(plan, &entry.volume, host);
+        if !plan.volumes.contains(&entry.volume.name) {
+            plan.volumes.push(entry.volume.name.clone());
+        }
+    }
+    plan.warnings.extend(boot.problems.iter().map(|problem| {
+        format!("{problem}; what it is about stays closed; mend the boot loader's configuration")
+    }));
 }
 
 impl Plan {

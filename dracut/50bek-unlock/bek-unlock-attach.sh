@@ -8,10 +8,13 @@ if [ ! -e /run/initramfs/bek-unlock-started ]; then
     mkdir -p /run/initramfs
     : >/run/initramfs/bek-unlock-started
     (
-        # Behind a name there may be "nofail", which is nothing to this.
-        bek-unlock initramfs names | while read -r name _; do
-            bek-unlock attach -- "$name" </dev/null
-        done
+        # Behind a name there may be "nofail", which is nothing to this. No pipe: each attempt is a
+        # child of the process below, where cleanup looks for it.
+        while read -r name _; do
+            [ -z "$name" ] || bek-unlock attach -- "$name" </dev/null
+        done <<NAMES
+$(bek-unlock initramfs names)
+NAMES
     ) </dev/null >/dev/console 2>&1 &
     echo $! >/run/initramfs/bek-unlock-pid
 fi

@@ -83,8 +83,10 @@ install() {
 bek_unlock_read_plan() {
     [[ ${bek_unlock_plan-} ]] && return 0
     local root=${dracutsysrootdir:-/}
-    bek_unlock_plan=$(bek-unlock initramfs plan --tool dracut --root "$root" ${kernel:+--kernel "$kernel"}) ||
+    bek_unlock_plan=$(bek-unlock initramfs plan --tool dracut --root "$root" ${kernel:+--kernel "$kernel"}) || {
+        derror 'bek-unlock: no plan for this image, and no volume of the root disk opened by it'
         return 1
+    }
 }
 
 # The values of the plan's lines that begin with one of these words.

@@ -11,15 +11,9 @@ use crate::volume::{HeaderSpec, KeySpec, Network, Volume};
 /// systemd sets the machine's name from it, in the initramfs as well.
 const HOSTNAME: &str = "/etc/hostname";
 
-/// Adds the volume of `entry` to the plan.
+/// Adds the volume of `entry` to the plan: its line, and what it needs.
 pub(super) fn carry(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
-    let mut volume = entry.volume.clone();
-    ciphers(plan, &volume, host);
-    if let Some(header) = volume.options.header.take() {
-        volume.options.header = Some(self::header(plan, &volume, header, host));
-    }
-    key(plan, &volume, host);
-    network(plan, &volume, host);
+    let volume = need(plan, &entry.volume, host);
     match render::line(&volume) {
         Ok(line) => {
             plan.lines.push(line);
@@ -31,6 +25,18 @@ pub(super) fn carry(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
             entry.line
         )),
     }
+}
+
+/// Adds what `volume` needs; the volume as the image has to know it.
+pub(super) fn need(plan: &mut Plan, volume: &Volume, host: &dyn Host) -> Volume {
+    let mut volume = volume.clone();
+    ciphers(plan, &volume, host);
+    if let Some(header) = volume.options.header.take() {
+        volume.options.header = Some(self::header(plan, &volume, header, host));
+    }
+    key(plan, &volume, host);
+    network(plan, &volume, host);
+    volume
 }
 
 /// What the header asks of the kernel, wherever it is now.

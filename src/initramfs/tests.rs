@@ -298,6 +298,24 @@ fn whatever_would_keep_the_image_from_unlocking_is_said() {
 }
 
 #[test]
+fn what_the_kernel_command_line_asks_for_is_prepared_and_not_written() {
+    let ade = "root=/dev/mapper/osencrypt rd.luks.ade.partuuid=0c0a0001-0000-4000-8000-000000000000 \
+               rd.luks.ade.bootuuid=b0070000-0000-4000-8000-000000000000\n";
+    let plan = Machine::new("").with(|m| m.command_line = ade.to_owned()).plan();
+    assert_eq!((names_of(&plan), plan.lines.len()), (vec!["osencrypt"], 0));
+    assert!(plan.modules.contains("vfat") && plan.modules_maybe.contains("xfs"));
+    assert_eq!(plan.warnings, [""; 0]);
+    // With a line of bektab, what is added to it counts.
+    let vault = "rd.bek.options=osencrypt=vault=https://v.vault.azure.net\n";
+    let os = Machine::new(&format!("{OS},x-initrd.attach\n"));
+    let plan = os.clone().with(|m| m.command_line = vault.to_owned()).plan();
+    assert_eq!((names_of(&plan), plan.lines.len()), (vec!["osencrypt"], 1));
+    assert_eq!(plan.network, Some(Network::Maybe));
+    let empty = os.with(|m| m.command_line = "rd.luks.ade.partuuid=\n".to_owned()).warnings();
+    assert!(empty[0].starts_with("/proc/cmdline:1:"), "{empty:?}");
+}
+
+#[test]
 fn a_header_named_with_its_device_stays_as_it_is() {
     let line = "root UUID=5f1e - x-initrd.attach,header=/h:LABEL=boot\n";
     let plan = Machine::new(line).plan();

@@ -35,6 +35,7 @@ main() {
     run the_image_has_no_network_unless_the_plan_says_so
     run a_missing_network_is_said
     run without_systemd_a_hook_opens_the_volumes
+    run no_plan_is_an_error
     run another_root_has_its_own_plan
     if unshare --map-root-user --net true 2>/dev/null; then
         local shell
@@ -44,6 +45,7 @@ main() {
             run hook_leaves_the_boot_loader_its_say "$shell"
             run hook_takes_dracuts_own_luks_words_out "$shell"
             run hook_attaches_once_in_order "$shell"
+            run nothing_runs_on_behind_the_cleanup "$shell"
         done
     else
         echo 'dracut module: hooks are left out, there are no user namespaces here'
@@ -81,6 +83,7 @@ dracut_functions() {
     check_module() { [[ $usable == *" $1 "* ]]; }
     dracut_module_included() { [[ $included == *" $1 "* ]]; }
     dracut_need_initqueue() { note need_initqueue; }
+    derror() { note "error $*"; }
     dwarn() { note "warning $*"; }
     inst_hook() { note "hook $*"; }
     inst_libdir_file() { note "lib $*"; }
@@ -175,6 +178,12 @@ without_systemd_a_hook_opens_the_volumes() {
     [[ ! $(calls 'file ') ]]
 }
 
+no_plan_is_an_error() {
+    bek-unlock() { return 1; }
+    check
+    expect $? 1 && [[ $(calls error) == *'no plan for this image'* ]]
+}
+
 another_root_has_its_own_plan() {
     dracutsysrootdir=/srv/tree kernel=''
     check
@@ -227,8 +236,13 @@ hook_attaches_once_in_order() {
     boot "$1" bek-unlock-attach.sh names='root late'
     boot "$1" bek-unlock-attach.sh names='root late'
     expect "$(calls attach)" $'attach -- root\nattach -- late' || return 1
-    boot "$1" bek-unlock-cleanup.sh
-    [[ ! -e $initdir/run/initramfs/bek-unlock-pid ]]
+}
+
+# An attempt that never ends by itself: without the cleanup, this would not end either.
+nothing_runs_on_behind_the_cleanup() {
+    mkfifo "$initdir/attached" "$initdir/forever"
+    boot "$1" 'bek-unlock-attach.sh bek-unlock-cleanup.sh' names='root late'
+    [[ ! -e $initdir/run/initramfs/bek-unlock-pid ]] && expect "$(calls attach)" 'attach -- root'
 }
 
 # A new boot, with or without networkd in the image.
@@ -239,22 +253,30 @@ networkd_is() {
     [[ $1 == missing ]] || touch "$initdir/$unit"
 }
 
-# boot SHELL HOOK [WHAT=VALUE...]: sources the hook as dracut does, in a network without interfaces
+# boot SHELL HOOKS [WHAT=VALUE...]: sources the hooks as dracut does, in a network without interfaces
 # and with its paths below the image's directory. WHAT is what the program says (names, network) or
 # the kernel command line (neednet, netroot). systemctl and getargbool are functions: a shell with
 # built-in commands would prefer those to files.
 boot() {
-    local shell=$1 hook=$2
+    local shell=$1 hooks=$2 hook
     shift 2
     mkdir -p "$initdir"/{bin,dev,usr/lib}
     touch "$initdir/dev/null"
-    sed -E "s@(^|[ <>\"])/(etc|run|usr|lib|dev)/@\1$initdir/\2/@g" "$MODULE/$hook" >"$initdir/hook"
+    for hook in $hooks; do
+        sed -E "s@(^|[ <>\"])/(etc|run|usr|lib|dev)/@\1$initdir/\2/@g" "$MODULE/$hook" >"$initdir/$hook"
+    done
     cat >"$initdir/bin/bek-unlock" <<'PROGRAM'
 #!/bin/sh
 case $* in
     'initramfs names') for name in $names; do echo "$name"; done ;;
     'initramfs network') echo "$network" ;;
-    attach*) echo "$*" >>"$initdir/calls" ;;
+    attach*)
+        echo "$*" >>"$initdir/calls"
+        [ ! -e "$initdir/attached" ] || {
+            echo >"$initdir/attached"
+            read -r _ <"$initdir/forever"
+        }
+        ;;
 esac
 PROGRAM
     chmod +x "$initdir/bin/bek-unlock"
@@ -264,12 +286,15 @@ getargbool() {
     [ "$neednet" != 0 ] || return 1
     [ "$neednet" = 1 ] || [ -e "$initdir/etc/cmdline.d/10-bek-unlock.conf" ]
 }
-. "$initdir/hook"
+for hook in $hooks; do
+    [ "$hook" != bek-unlock-cleanup.sh ] || read -r _ <"$initdir/attached"
+    . "$initdir/$hook"
+done
 wait
 BOOT
     # shellcheck disable=SC2086 # busybox sh is two words
-    env PATH="$initdir/bin:$PATH" names='' network='' neednet='' netroot='' "$@" \
-        unshare --map-root-user --net $shell "$initdir/boot" || fail "$shell: $hook: status $?"
+    env PATH="$initdir/bin:$PATH" hooks="$hooks" names='' network='' neednet='' netroot='' "$@" \
+        unshare --map-root-user --net $shell "$initdir/boot" || fail "$shell: $hooks: status $?"
 }
 
 # calls WORD: what was noted with this beginning.
