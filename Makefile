@@ -50,6 +50,7 @@ check-root:
 # Real boots of Debian under QEMU; no KVM needed.
 check-vm:
 	tests/setup.sh vm
+	tests/dracut/images
 	tests/vm/run
 
 test: check check-root check-vm
