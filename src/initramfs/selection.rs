@@ -38,9 +38,12 @@ pub(super) fn select(configuration: &Configuration, host: &dyn Host) -> Selectio
                 entry.file.display()
             ));
         }
-        let options = crate::volume::Options { initrd: true, ..volume.options.clone() };
-        let volume = Volume { options, ..volume.clone() };
-        entries.push(Entry { volume, ..entry.clone() });
+        // Whatever is not the root's may wait until somebody asks for it.
+        let noauto = volume.options.noauto && !is_below_root(volume, &stack);
+        let mut entry = entry.clone();
+        entry.volume.options.initrd = true;
+        entry.volume.options.noauto = noauto;
+        entries.push(entry);
     }
     for problem in &configuration.problems {
         if let Some(warning) = refused(problem, &stack) {
@@ -60,12 +63,15 @@ pub(super) fn select(configuration: &Configuration, host: &dyn Host) -> Selectio
 
 fn belongs(entry: &Entry, stack: &Stack) -> bool {
     let volume = &entry.volume;
-    let below_root = stack.mappings.iter().any(|name| name == volume.name.as_str());
     // Where nobody can say what the root stands on, ADE's name for its disk does.
     let is_os_disk = entry.origin != Origin::Bektab
         && volume.name.as_str() == OS_MAPPER
         && !stack.unknown.is_empty();
-    volume.options.initrd || below_root || is_os_disk
+    volume.options.initrd || is_below_root(volume, stack) || is_os_disk
+}
+
+fn is_below_root(volume: &Volume, stack: &Stack) -> bool {
+    stack.mappings.iter().any(|name| name == volume.name.as_str())
 }
 
 /// What a line that does not parse means for the image; nothing when it is none of its volumes.

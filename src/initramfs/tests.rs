@@ -151,10 +151,10 @@ fn the_header_on_the_root_goes_along() {
 
 #[test]
 fn what_the_root_stands_on_is_taken_and_data_volumes_are_not() {
-    let bektab = format!("{OS}\ndata1 UUID=5f1e - nofail\n");
+    let bektab = format!("{OS},noauto\ndata1 UUID=5f1e - nofail\n");
     let plan = Machine::new(&bektab).plan();
     assert_eq!(names_of(&plan), ["osencrypt"]);
-    assert!(plan.lines[0].contains("x-initrd.attach"));
+    assert!(plan.lines[0].contains("x-initrd.attach") && !plan.lines[0].contains("noauto"));
     assert_eq!(plan.warnings.len(), 1, "{:?}", plan.warnings);
     assert!(plan.warnings[0].contains("write x-initrd.attach on line 1 of /etc/bektab"));
 }
