@@ -156,6 +156,8 @@ bek_unlock_install_network() {
     local unit
     inst_multiple -o /etc/gai.conf /etc/host.conf /etc/hosts /etc/nsswitch.conf /etc/services
     inst_libdir_file 'libnss_dns.so*' 'libnss_files.so*'
+    # Azure's accelerated networking: the second face of a card is not to be configured.
+    inst_rules 10-azure-unmanaged-sriov.rules 68-azure-sriov-nm-unmanaged.rules
     for unit in nm-wait-online-initrd systemd-networkd-wait-online; do
         inst_simple "$moddir/no-wait-online.conf" \
             "$systemdsystemunitdir/$unit.service.d/60-bek-unlock.conf"

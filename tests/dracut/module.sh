@@ -197,6 +197,11 @@ hook_adds_the_network() {
     [[ -e $initdir/run/initramfs/bek-unlock-network ]] || return 1
     grep -q '^DHCP=yes' "$initdir/run/systemd/network/zzzz-bek-unlock.network" || return 1
     expect "$(calls systemctl | tail -n 1)" 'systemctl --no-block start systemd-networkd.service' || return 1
+    [[ ! -e $initdir/run/systemd/network/zzzz-bek-unlock-vf.network ]] || return 1
+    networkd_is there
+    mkdir -p "$initdir/sys/bus/vmbus"
+    boot "$1" bek-unlock-cmdline.sh network=maybe
+    grep -q '^Unmanaged=yes' "$initdir/run/systemd/network/zzzz-bek-unlock-vf.network" || return 1
     networkd_is missing
     boot "$1" bek-unlock-cmdline.sh network=yes
     [[ -e $initdir/etc/cmdline.d/10-bek-unlock.conf && ! $(calls systemctl) ]] || return 1
@@ -214,6 +219,9 @@ hook_leaves_the_boot_loader_its_say() {
     boot "$1" bek-unlock-cmdline.sh network=maybe neednet=1
     [[ ! -e $initdir/run/initramfs/bek-unlock-network && ! -e $initdir/etc/cmdline.d ]] || return 1
     [[ $(calls systemctl) == *systemd-networkd* ]] || return 1
+    networkd_is there
+    boot "$1" bek-unlock-cmdline.sh network=maybe ip=dhcp
+    [[ ! -e $initdir/run/systemd/network && $(calls systemctl) == *systemd-networkd* ]] || return 1
     networkd_is missing
     boot "$1" bek-unlock-cmdline.sh network=maybe netroot=nbd:bektest0
     [[ ! -e $initdir/run/initramfs/bek-unlock-network ]]
@@ -255,7 +263,7 @@ networkd_is() {
 
 # boot SHELL HOOKS [WHAT=VALUE...]: sources the hooks as dracut does, in a network without interfaces
 # and with its paths below the image's directory. WHAT is what the program says (names, network) or
-# the kernel command line (neednet, netroot). systemctl and getargbool are functions: a shell with
+# the kernel command line (ip, neednet, netroot). systemctl and getargbool are functions: a shell with
 # built-in commands would prefer those to files.
 boot() {
     local shell=$1 hooks=$2 hook
@@ -263,7 +271,7 @@ boot() {
     mkdir -p "$initdir"/{bin,dev,usr/lib}
     touch "$initdir/dev/null"
     for hook in $hooks; do
-        sed -E "s@(^|[ <>\"])/(etc|run|usr|lib|dev)/@\1$initdir/\2/@g" "$MODULE/$hook" >"$initdir/$hook"
+        sed -E "s@(^|[ <>\"])/(etc|run|usr|lib|dev|sys)/@\1$initdir/\2/@g" "$MODULE/$hook" >"$initdir/$hook"
     done
     cat >"$initdir/bin/bek-unlock" <<'PROGRAM'
 #!/bin/sh
@@ -282,6 +290,7 @@ PROGRAM
     chmod +x "$initdir/bin/bek-unlock"
     cat >"$initdir/boot" <<'BOOT'
 systemctl() { echo "systemctl $*" >>"$initdir/calls"; }
+getarg() { echo "$ip"; }
 getargbool() {
     [ "$neednet" != 0 ] || return 1
     [ "$neednet" = 1 ] || [ -e "$initdir/etc/cmdline.d/10-bek-unlock.conf" ]
@@ -293,7 +302,7 @@ done
 wait
 BOOT
     # shellcheck disable=SC2086 # busybox sh is two words
-    env PATH="$initdir/bin:$PATH" hooks="$hooks" names='' network='' neednet='' netroot='' "$@" \
+    env PATH="$initdir/bin:$PATH" hooks="$hooks" names='' network='' neednet='' netroot='' ip='' "$@" \
         unshare --map-root-user --net $shell "$initdir/boot" || fail "$shell: $hooks: status $?"
 }
 
