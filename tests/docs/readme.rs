@@ -128,7 +128,7 @@ fn the_lines_of_the_readme_parse() {
 /// What steers the tests is read by them.
 #[test]
 fn variables_of_the_test_scripts_exist() {
-    let mut scripts = String::new();
+    let mut scripts = read("tests/vm/run");
     for directory in ["tests/root", "tests/vm/lib"] {
         for file in files(&root().join(directory), "") {
             // Not everything below is text.
