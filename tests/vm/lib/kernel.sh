@@ -48,6 +48,8 @@ fetch_kernel() {
     # Debian 13 has it below usr already.
     mkdir "$dir/lib"
     mv "$dir"/package/lib/modules "$dir/lib" 2>/dev/null || mv "$dir"/package/usr/lib/modules "$dir/lib" || return 1
+    # Debian 13's are compressed, and decompression under TCG is slow.
+    find "$dir/lib/modules" -name '*.ko.xz' -exec xz --decompress {} + || return 1
     version=$(basename "$dir"/lib/modules/*)
     depmod --basedir "$dir" "$version" || return 1
     rm -rf "$dir/package" "$dir/apt" "$dir"/*.deb
