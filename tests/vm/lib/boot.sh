@@ -53,6 +53,8 @@ qemu() {
     local dir=$1
     shift
     machine
+    # To initramfs-tools it means: no shell.
+    [[ ${FLAVOUR:-} != *-initramfs-tools ]] || KERNEL_WORDS=${KERNEL_WORDS/panic=-1/}
     local -a options=(
         "${MACHINE[@]}" -m 1024 -rtc "base=${CLOCK:-utc}"
         -kernel "$KERNEL/vmlinux"

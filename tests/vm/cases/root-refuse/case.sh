@@ -17,8 +17,8 @@ prepare() {
 }
 
 disturb() {
-    # The root account of these guests is locked, as on Azure.
-    PARAMETERS='systemd.setenv=SYSTEMD_SULOGIN_FORCE=1'
+    # The root account of these guests is locked, as on Azure; dracut 106 minds.
+    PARAMETERS='SYSTEMD_SULOGIN_FORCE=1'
     KEY_DISK=$DIR/key.img
     case $1 in
         unreachable)
