@@ -142,6 +142,7 @@ dependencies_are_those_that_can_be_had() {
 
 the_image_gets_what_the_plan_says() {
     install
+    hostonly=-h
     installkernel
     expect "$(tail -n +2 "$initdir/etc/bektab")" \
         'osencrypt PARTUUID=0c0a - x-initrd.attach,machine-name=a\040b' || return 1
@@ -248,7 +249,7 @@ hook_attaches_once_in_order() {
 
 # An attempt that never ends by itself: without the cleanup, this would not end either.
 nothing_runs_on_behind_the_cleanup() {
-    mkfifo "$initdir/attached" "$initdir/forever"
+    mkfifo "$initdir/attached" "$initdir/alive" "$initdir/forever"
     boot "$1" 'bek-unlock-attach.sh bek-unlock-cleanup.sh' names='root late'
     [[ ! -e $initdir/run/initramfs/bek-unlock-pid ]] && expect "$(calls attach)" 'attach -- root'
 }
@@ -281,6 +282,7 @@ case $* in
     attach*)
         echo "$*" >>"$initdir/calls"
         [ ! -e "$initdir/attached" ] || {
+            exec 3<>"$initdir/alive"
             echo >"$initdir/attached"
             read -r _ <"$initdir/forever"
         }
@@ -296,14 +298,19 @@ getargbool() {
     [ "$neednet" = 1 ] || [ -e "$initdir/etc/cmdline.d/10-bek-unlock.conf" ]
 }
 for hook in $hooks; do
-    [ "$hook" != bek-unlock-cleanup.sh ] || read -r _ <"$initdir/attached"
+    if [ "$hook" = bek-unlock-cleanup.sh ]; then
+        read -r _ <"$initdir/attached"
+        exec 4<"$initdir/alive"
+    fi
     . "$initdir/$hook"
 done
 wait
+# The end of the file is the end of the attempt that has it open.
+[ ! -e "$initdir/alive" ] || cat <&4
 BOOT
     # shellcheck disable=SC2086 # busybox sh is two words
     env PATH="$initdir/bin:$PATH" hooks="$hooks" names='' network='' neednet='' netroot='' ip='' "$@" \
-        unshare --map-root-user --net $shell "$initdir/boot" || fail "$shell: $hooks: status $?"
+        timeout 60 unshare --map-root-user --net $shell "$initdir/boot" || fail "$shell: $hooks: status $?"
 }
 
 # calls WORD: what was noted with this beginning.
