@@ -25,7 +25,8 @@ pub(super) fn warn(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
         DeviceSpec::Uuid(uuid) => Some(uuid.clone()),
         device => host.luks_uuid(device),
     };
-    plan.luks_uuids.extend(uuid.as_ref().map(|uuid| uuid.to_ascii_lowercase()));
+    let ours = uuid.as_deref().filter(|uuid| is_plain(uuid));
+    plan.luks_uuids.extend(ours.map(str::to_ascii_lowercase));
     for word in host.command_line().split_ascii_whitespace() {
         if competes(word, name.as_str(), uuid.as_deref()) {
             plan.warnings.push(format!(
@@ -34,6 +35,12 @@ pub(super) fn warn(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
             ));
         }
     }
+}
+
+/// Whether it is made of what UUIDs are made of. That of a header is whatever somebody wrote there,
+/// and the hook of the image makes a pattern of it.
+fn is_plain(uuid: &str) -> bool {
+    !uuid.is_empty() && uuid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// Whether `rd.luks.uuid=` or `rd.luks.name=` (systemd-cryptsetup-generator(8)) means this volume.
@@ -75,5 +82,13 @@ mod tests {
             assert!(!competes(word, "root", uuid), "{word}");
         }
         assert!(!competes("rd.luks.uuid=5f1e", "root", None));
+    }
+
+    #[test]
+    fn only_a_uuid_goes_into_the_hooks_pattern() {
+        assert!(is_plain("5F1E22AA-0c0a-4f3e-9a4e-2d1b8d7c6b5a") && is_plain("5f1e"));
+        for uuid in ["", "x", "5f1e//;e reboot #", "5f1e .*", "5f1e\n", "\u{e4}"] {
+            assert!(!is_plain(uuid), "{uuid:?}");
+        }
     }
 }
