@@ -11,12 +11,15 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::device::Devices;
 use crate::edge::block::BlockDevices;
+use crate::edge::file::SystemFiles;
 use crate::edge::http::authorities;
 use crate::edge::mountinfo::{self, Mount};
 use crate::edge::probe;
 use crate::edge::sysfs::Sysfs;
 use crate::initramfs::fstab;
 use crate::initramfs::{FileState, Host, ModuleState, Place, Stack};
+use crate::key::file::KeyFiles;
+use crate::secret::Secret;
 use crate::volume::DeviceSpec;
 
 use kernel::Kernel;
@@ -117,6 +120,11 @@ impl Host for System {
             }
         }
         head
+    }
+
+    fn key(&self, path: &Path) -> Option<Secret> {
+        let read = SystemFiles.read(&self.path(path));
+        read.ok().map(|(key, _)| key)
     }
 
     fn module(&self, name: &str) -> ModuleState {

@@ -5,8 +5,9 @@ use std::path::Path;
 use super::host::{FileState, Host, Place};
 use super::luks::{self, Header};
 use super::{Plan, modules};
+use crate::azure::wrapped;
 use crate::config::{Entry, render};
-use crate::volume::{HeaderSpec, KeySpec, Network, Volume};
+use crate::volume::{HeaderSpec, KekAlgorithm, KeySpec, Network, Volume};
 
 /// systemd sets the machine's name from it, in the initramfs as well.
 const HOSTNAME: &str = "/etc/hostname";
@@ -97,14 +98,20 @@ fn header(plan: &mut Plan, volume: &Volume, header: HeaderSpec, host: &dyn Host)
 }
 
 /// A wrapped key is harmless and goes along; a key in the clear stays out of the image, which lies
-/// on an unencrypted /boot.
+/// on an unencrypted /boot. `kek=` alone proves nothing: with it a plain key opens the volume, too.
 fn key(plan: &mut Plan, volume: &Volume, host: &dyn Host) {
     match &volume.key {
         KeySpec::Find | KeySpec::KeyFile(_) => modules::key_disk(plan),
         KeySpec::Path(path) if volume.options.kek.is_some() => match host.file(path) {
-            FileState::File => {
+            FileState::File if is_wrapped(volume, path, host) => {
                 plan.files.insert(path.clone());
             }
+            FileState::File => plan.warnings.push(format!(
+                "{}: the key {} is not wrapped, and not copied, the image is not encrypted; wrap \
+                 it, or use the key disk or Key Vault",
+                volume.name,
+                path.display()
+            )),
             FileState::Missing => missing(plan, volume, "the wrapped key", path),
             FileState::Device => {}
             FileState::Unusable(reason) => plan.warnings.push(format!(
@@ -121,6 +128,12 @@ fn key(plan: &mut Plan, volume: &Volume, host: &dyn Host) {
         )),
         KeySpec::Secret(_) => {}
     }
+}
+
+/// As key/unwrap.rs tells one when the volume is opened; A256KW has hardly a shape of its own.
+fn is_wrapped(volume: &Volume, path: &Path, host: &dyn Host) -> bool {
+    let algorithm = volume.options.kek_algorithm.unwrap_or(KekAlgorithm::RsaOaep);
+    host.key(path).is_some_and(|key| wrapped::find(algorithm, key.expose()).is_some())
 }
 
 fn network(plan: &mut Plan, volume: &Volume, host: &dyn Host) {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::secret::Secret;
 use crate::volume::DeviceSpec;
 
 /// The system that the image is for: this one while it runs, or a tree.
@@ -20,6 +21,9 @@ pub trait Host {
 
     /// The first bytes of a file, at most `limit`; empty when it cannot be read.
     fn head(&self, path: &Path, limit: usize) -> Vec<u8>;
+
+    /// What a key file holds, wrapped or not; `None` when it cannot be read.
+    fn key(&self, path: &Path) -> Option<Secret>;
 
     /// Whether the kernel of the image has a module, by name or alias.
     fn module(&self, name: &str) -> ModuleState;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::config::Origin;
+use crate::secret::Secret;
 use crate::volume::DeviceSpec;
 
 const OS: &str = "osencrypt PARTUUID=0c0a LinuxPassPhraseFileName header=/boot/luks/osluksheader";
@@ -91,6 +92,10 @@ impl Host for Machine {
     fn head(&self, path: &Path, limit: usize) -> Vec<u8> {
         let content = self.files.get(path).cloned().unwrap_or_default();
         content.into_iter().take(limit).collect()
+    }
+
+    fn key(&self, path: &Path) -> Option<Secret> {
+        self.files.get(path).cloned().map(Secret::new)
     }
 
     fn module(&self, name: &str) -> ModuleState {
@@ -213,20 +218,23 @@ fn the_network_and_its_files_come_only_with_key_vault() {
 #[test]
 fn wrapped_keys_go_along_and_plain_ones_stay() {
     let kek = ",kek=https://v.vault.azure.net/keys/k/1";
-    let machine = |options: &str, is_there: bool| {
+    let machine = |options: &str, key: Option<&[u8]>| {
         let line = format!("root UUID=5f1e /etc/keys/root x-initrd.attach{options}\n");
         Machine::new(&line).with(|m| {
-            is_there.then(|| m.files.insert("/etc/keys/root".into(), b"k".to_vec()));
+            key.map(|key| m.files.insert("/etc/keys/root".into(), key.to_vec()));
         })
     };
     let has_key = |plan: &Plan| plan.files.contains(Path::new("/etc/keys/root"));
-    let wrapped = machine(kek, true).plan();
+    let wrapped = machine(kek, Some(&[0xfe; 256])).plan();
     assert!(has_key(&wrapped) && wrapped.warnings.is_empty());
-    let plain = machine("", true).plan();
-    assert!(!has_key(&plain));
-    assert!(plain.warnings[0].contains("the image is not encrypted"), "{:?}", plain.warnings);
+    // With kek= a plain key opens the volume just the same.
+    for (options, key) in [("", &[0xfe; 256][..]), (kek, b"hunter2"), (kek, &[0xfe; 64])] {
+        let plain = machine(options, Some(key)).plan();
+        assert!(!has_key(&plain), "{options}");
+        assert!(plain.warnings[0].contains("the image is not encrypted"), "{:?}", plain.warnings);
+    }
     assert_eq!(
-        machine(kek, false).warnings(),
+        machine(kek, None).warnings(),
         ["root: the wrapped key /etc/keys/root is not there; put it there, then: dracut --force"]
     );
 }
