@@ -1,12 +1,11 @@
 //! What an initramfs without systemd opens at boot, and whether that can need the network.
 
-use crate::config::{Configuration, Entry, Origin};
-use crate::error::Kind;
+use crate::config::{Configuration, Entry};
 use crate::volume::{Network, VolumeName};
 
 /// The names to attach: those the boot waits for first, then the `nofail` ones.
 ///
-/// A name whose line does not parse is among them, so that somebody is told why it stays closed.
+/// A name that cannot be opened is among them, so that somebody is told why it stays closed.
 /// `noauto` ones are left out, unless they say `x-initrd.attach`, as the lines of an image do.
 /// None at all with `rd.bek=0`.
 pub fn names(configuration: &Configuration) -> Vec<VolumeName> {
@@ -14,14 +13,7 @@ pub fn names(configuration: &Configuration) -> Vec<VolumeName> {
         return Vec::new();
     }
     let mut found: Vec<(bool, VolumeName)> = Vec::new();
-    let of_lines = configuration.problems.iter().filter_map(|problem| match problem {
-        Kind::Configuration(diagnostic) if diagnostic.file != Origin::CommandLine.path() => {
-            let name = diagnostic.text.split_whitespace().next().unwrap_or_default();
-            VolumeName::parse(name).ok()
-        }
-        _ => None,
-    });
-    let refused = configuration.refused.keys().cloned().chain(of_lines).map(|name| (false, name));
+    let refused = configuration.refused_names().into_iter().map(|name| (false, name));
     let opened =
         opened(configuration).map(|entry| (entry.volume.options.nofail, entry.volume.name.clone()));
     for (is_late, name) in refused.chain(opened) {
