@@ -34,16 +34,17 @@ bek_unlock_network() {
     [ -e /usr/lib/systemd/system/systemd-networkd.service ] ||
         [ -e /lib/systemd/system/systemd-networkd.service ] || return 0
     # The networkd of dracut 059 does nothing unless ip= is given. The names of these files sort
-    # behind those of the machine's owner, which win.
+    # behind those of the machine's owner, which win. Not in /run, which the booted system takes over:
+    # its networkd would obey them.
     if [ -z "$(getarg ip=)" ]; then
-        mkdir -p /run/systemd/network
+        mkdir -p /etc/systemd/network
         printf '[Match]\nType=ether\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nClientIdentifier=mac\n' \
-            >/run/systemd/network/zzzz-bek-unlock.network
+            >/etc/systemd/network/zzzz-bek-unlock.network
         # Accelerated networking: this card is the same one as hv_netvsc's, which forwards to it.
         # With an address of its own it takes the answers away.
         [ ! -d /sys/bus/vmbus ] ||
             printf '[Match]\nDriver=mana mlx4_core mlx4_en mlx5_core\n\n[Link]\nUnmanaged=yes\n' \
-                >/run/systemd/network/zzzz-bek-unlock-vf.network
+                >/etc/systemd/network/zzzz-bek-unlock-vf.network
     fi
     systemctl --no-block try-reload-or-restart systemd-networkd.service
     systemctl --no-block start systemd-networkd.service
