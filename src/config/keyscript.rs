@@ -10,6 +10,7 @@ use std::path::Path;
 use super::fields;
 use super::line::{Fault, Line, Word};
 use super::options;
+use crate::azure::id::SecretId;
 use crate::error::Kind;
 use crate::volume::{KeySpec, Options, Volume};
 
@@ -36,13 +37,22 @@ pub fn request(
         let text = "keyscript is for cryptsetup-initramfs, which sets CRYPTTAB_NAME and the others";
         return Err(Kind::Usage(text.to_owned()));
     };
-    let key = environment.parse("CRYPTTAB_KEY", fields::key)?.unwrap_or(KeySpec::Find);
+    let key = environment.parse("CRYPTTAB_KEY", key)?.unwrap_or(KeySpec::Find);
     let mut options =
         environment.parse("CRYPTTAB_OPTIONS", options::parse_keyscript)?.unwrap_or_default();
     environment.set("CRYPTTAB_OPTION_header", "header", &mut options)?;
     environment.set("CRYPTTAB_OPTION_keyslot", "key-slot", &mut options)?;
     let tried = environment.get("CRYPTTAB_TRIED").and_then(|text| text.parse().ok());
     Ok(Request { volume: Volume { name, device, key, options }, tried: tried.unwrap_or(0) })
+}
+
+/// The third field; a secret's URL may stand there without `https://`.
+///
+/// systemd reads the same file, takes a colon for the one between a path and a device, and then
+/// fails to mount that at each boot.
+fn key(word: &Word<'_>) -> Result<KeySpec, Fault> {
+    let secret = SecretId::parse(&format!("https://{}", word.raw));
+    secret.map_or_else(|| fields::key(word), |secret| Ok(KeySpec::Secret(secret)))
 }
 
 /// The variables of crypttab(5).
@@ -119,6 +129,20 @@ mod tests {
         assert_eq!(volume.options.timeout.0.unwrap().as_secs(), 30);
         assert_eq!(volume.options.ca.as_deref(), Some(Path::new("/etc/ca.pem")));
         assert_eq!(volume.options.key_slot, Some(1));
+    }
+
+    #[test]
+    fn a_secret_needs_no_colon() {
+        let key = |text: &str| asked(&[("CRYPTTAB_KEY", text)]).map(|request| request.volume.key);
+        for text in
+            ["contoso-kv.vault.azure.net/secrets/a/0f", "contoso-kv.vault.azure.net/secrets/a"]
+        {
+            assert_eq!(key(text), key(&format!("https://{text}")));
+            assert!(matches!(key(text), Ok(KeySpec::Secret(_))));
+        }
+        assert!(matches!(key("/secrets/a"), Ok(KeySpec::Path(_))));
+        assert!(key("contoso-kv.vault.azure.net/keys/a/0f").is_err());
+        assert!(key("contoso-kv.vault.azure.net/secrets").is_err());
     }
 
     #[test]

@@ -424,6 +424,20 @@ test_a_keyscript_of_ours_may_need_key_vault() {
     [[ $(<"$WORK/stderr") == 'W: bek-unlock: b: the key /etc/plain is not copied, the image is not encrypted' ]]
 }
 
+test_a_secret_needs_the_network_and_a_key_disk_does_not() {
+    local key
+    for key in v.vault.azure.net/secrets/a https://v.vault.azure.net/secrets/a; do
+        rm -rf "$root/image"
+        crypttab "a UUID=5f1e $key luks,keyscript=/usr/lib/bek-unlock/keyscript"
+        hook
+        [[ -e $root/image/conf/bek-unlock/network ]]
+    done
+    rm -rf "$root/image"
+    crypttab 'a UUID=5f1e LinuxPassPhraseFileName luks,keyscript=/usr/lib/bek-unlock/keyscript'
+    hook
+    [[ ! -e $root/image/conf/bek-unlock/network ]]
+}
+
 test_keyscripts_of_others_are_theirs() {
     crypttab 'a UUID=5f1e none luks,keyscript=/lib/cryptsetup/scripts/decrypt_keyctl'
     hook
