@@ -57,8 +57,9 @@ test: check check-root check-vm
 
 # Side by side with other tools: ratios to read, no verdict.
 bench: build
-	tests/setup.sh root
+	tests/setup.sh vm
 	tests/bench/run
+	tests/bench/initramfs
 
 demo:
 	@tests/setup.sh vm

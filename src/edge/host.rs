@@ -50,6 +50,10 @@ impl System {
     /// is for, as uname(1) prints it.
     pub fn new(root: &Path, kernel: Option<&str>) -> Self {
         let runs = root == Path::new("/");
+        if runs {
+            // What systemd mounts when it is first looked at.
+            ["/boot", "/boot/efi", "/efi"].iter().for_each(|point| drop(fs::read_dir(point)));
+        }
         let mounts = if runs { text(Path::new("/proc/self/mountinfo")) } else { String::new() };
         Self {
             runs,
@@ -67,7 +71,7 @@ impl System {
     }
 
     /// The device of a bektab or fstab field; only a running system has any.
-    fn device(&self, spec: &DeviceSpec) -> Option<PathBuf> {
+    fn find(&self, spec: &DeviceSpec) -> Option<PathBuf> {
         if !self.runs {
             return None;
         }
@@ -89,6 +93,11 @@ impl Host for System {
 
     fn crypttab(&self) -> String {
         text(&self.root.join("etc/crypttab"))
+    }
+
+    fn device(&self, device: &DeviceSpec) -> bool {
+        // Of a tree, and where there is no /sys, nothing is known, and nothing is held against it.
+        !self.runs || self.sysfs.nodes().is_empty() || self.find(device).is_some()
     }
 
     fn file(&self, path: &Path) -> FileState {
@@ -156,12 +165,12 @@ impl Host for System {
     }
 
     fn file_system(&self, device: &DeviceSpec) -> Option<String> {
-        let found = self.device(device)?;
+        let found = self.find(device)?;
         probe::superblock(&found).ok().flatten().map(|superblock| superblock.kind)
     }
 
     fn luks_uuid(&self, device: &DeviceSpec) -> Option<String> {
-        let superblock = probe::superblock(&self.device(device)?).ok().flatten()?;
+        let superblock = probe::superblock(&self.find(device)?).ok().flatten()?;
         superblock.uuid.filter(|_| superblock.kind == "crypto_LUKS")
     }
 }
@@ -170,7 +179,7 @@ impl System {
     /// The mappings below a device of fstab; `None` when it cannot be followed.
     fn follow(&self, device: &str) -> Option<Vec<String>> {
         let spec = DeviceSpec::parse(device)?;
-        let node = self.device(&spec).and_then(|path| self.sysfs.node_of(&path));
+        let node = self.find(&spec).and_then(|path| self.sysfs.node_of(&path));
         if let Some(node) = node {
             return Some(stack::of_node(&self.sysfs, &node));
         }

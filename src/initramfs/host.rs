@@ -16,6 +16,9 @@ pub trait Host {
     /// The text of /etc/crypttab, whoever wrote its lines; empty when there is none.
     fn crypttab(&self) -> String;
 
+    /// Whether there is such a device now.
+    fn device(&self, device: &DeviceSpec) -> bool;
+
     /// What is at an absolute path.
     fn file(&self, path: &Path) -> FileState;
 

@@ -38,6 +38,17 @@ pub(super) fn select(configuration: &Configuration, host: &dyn Host) -> Selectio
                 entry.file.display()
             ));
         }
+        // The root runs on it, so its device is there, under whatever name.
+        if is_below_root(volume, &stack) && !host.device(&volume.device) {
+            warnings.push(format!(
+                "{}: no device is {} now, so the next boot will not find it; mend line {} of {}, \
+                 then: {{rebuild}}",
+                volume.name,
+                volume.device,
+                entry.line,
+                entry.file.display()
+            ));
+        }
         // Whatever is not the root's may wait until somebody asks for it.
         let noauto = volume.options.noauto && !is_below_root(volume, &stack);
         let mut entry = entry.clone();

@@ -81,6 +81,10 @@ impl Host for Machine {
         self.crypttab.clone()
     }
 
+    fn device(&self, device: &DeviceSpec) -> bool {
+        *device != DeviceSpec::Uuid("gone".to_owned())
+    }
+
     fn file(&self, path: &Path) -> FileState {
         match self.files.contains_key(path) {
             true => FileState::File,
@@ -276,6 +280,10 @@ fn whatever_would_keep_the_image_from_unlocking_is_said() {
     says(
         os().with(|m| m.files.clear()),
         "osencrypt: the header /boot/luks/osluksheader is not there; put it there, then: dracut",
+    );
+    says(
+        Machine::new("osencrypt UUID=gone - x-initrd.attach\n"),
+        "osencrypt: no device is UUID=gone now, so the next boot will not find it; mend line 1 of",
     );
     // A file system that is not mounted now holds whatever it holds.
     let unmounted = os().with(|m| {

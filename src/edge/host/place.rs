@@ -45,7 +45,7 @@ impl System {
     fn planned(&self, path: &Path) -> Option<FileSystem> {
         let line = fstab::holder(&self.fstab, path)?;
         let spec = DeviceSpec::parse(&line.device);
-        let found = spec.as_ref().and_then(|spec| self.device(spec));
+        let found = spec.as_ref().and_then(|spec| self.find(spec));
         let superblock = found.and_then(|device| probe::superblock(&device).ok().flatten());
         let uuid = superblock.as_ref().and_then(|found| found.uuid.clone()).map(DeviceSpec::Uuid);
         // sdX may be another disk after the next boot.
