@@ -55,16 +55,16 @@ os_disk() {
     local dir=$1 size
     size=$(stat --format=%s "$dir/root.img")
     rm -f "$dir/disk.img" "$dir/boot.img"
-    truncate --size 128M "$dir/boot.img"
+    truncate --size 256M "$dir/boot.img"
     mke2fs -q -F -t ext4 -L boot -U $BOOT_UUID -E root_owner=0:0,nodiscard -d "$dir/boot" "$dir/boot.img"
-    truncate --size $((size + 144 * 1048576)) "$dir/disk.img"
+    truncate --size $((size + 272 * 1048576)) "$dir/disk.img"
     sfdisk --quiet --label gpt "$dir/disk.img" <<TABLE
-start=1MiB, size=128MiB, uuid=$BOOT_PARTUUID
-start=129MiB, size=$((size / 1048576))MiB, uuid=$ROOT_PARTUUID
+start=1MiB, size=256MiB, uuid=$BOOT_PARTUUID
+start=257MiB, size=$((size / 1048576))MiB, uuid=$ROOT_PARTUUID
 size=8MiB, uuid=$OTHER_PARTUUID
 TABLE
     place "$dir/boot.img" "$dir/disk.img" 1
-    place "$dir/root.img" "$dir/disk.img" 129
+    place "$dir/root.img" "$dir/disk.img" 257
 }
 
 encrypted_os_disk() {
