@@ -51,7 +51,7 @@ check-root:
 check-vm:
 	tests/setup.sh vm
 	tests/dracut/images
-	VM_JOBS=$${VM_JOBS:-2} tests/vm/run
+	tests/vm/run
 
 test: check check-root check-vm
 
