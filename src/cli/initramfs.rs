@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::config;
 use crate::edge::host::System;
+use crate::edge::process;
 use crate::initramfs::{self, Tool};
 use crate::volume::{Network, VolumeName};
 
@@ -11,6 +12,8 @@ use crate::volume::{Network, VolumeName};
 ///
 /// Never fails: what is wrong is a warning in the plan, and the script shows it.
 pub fn plan(root: &Path, tool: Tool, kernel: Option<&str>) -> String {
+    // Key files are looked into, because only wrapped ones may go along.
+    process::keep_secrets();
     let host = System::new(root, kernel);
     initramfs::plan(&config::load(root), &host, tool).render()
 }
