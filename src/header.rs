@@ -28,6 +28,8 @@ pub struct DetachedHeader {
     pub spec: HeaderSpec,
     /// What it is.
     pub identity: Identity,
+    /// Whether it is a file of the initramfs, and so the header of the day the image was made.
+    pub in_image: bool,
     /// Its bytes in memory, as a path that libcryptsetup can open; valid while the [`Headers`] that
     /// read it is there.
     pub copy: PathBuf,

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -37,9 +37,7 @@ impl SystemHeaders {
     pub fn new(in_initramfs: bool) -> Self {
         Self { devices: BlockDevices::new(), in_initramfs, read: Vec::new() }
     }
-}
 
-impl SystemHeaders {
     /// Whether a unit of this system mounts the file system on `device`.
     fn others_mount(&mut self, device: &Path) -> bool {
         if self.in_initramfs {
@@ -58,8 +56,12 @@ impl SystemHeaders {
 impl Headers for SystemHeaders {
     fn read(&mut self, spec: &HeaderSpec, alone: bool) -> Result<Option<DetachedHeader>, Kind> {
         let Some(device) = find(&mut self.devices, spec)? else { return Ok(None) };
+        let mut in_image = false;
         let read = match spec {
-            HeaderSpec::Path(_) => open(&device).and_then(take_copy),
+            HeaderSpec::Path(_) => open(&device).and_then(|file| {
+                in_image = self.in_initramfs && is_of_root(&file)?;
+                take_copy(file)
+            }),
             HeaderSpec::On { path, .. } => {
                 let how = how(spec, &device, How::to_read)?;
                 if !alone && !mount::is_mounted(&device, &how) && self.others_mount(&device) {
@@ -72,7 +74,8 @@ impl Headers for SystemHeaders {
             }
         };
         let (copy, identity) = read.map_err(|error| unusable(spec, words(&error)))?;
-        let header = DetachedHeader { spec: spec.clone(), identity, copy: path_of(&copy) };
+        let copied = path_of(&copy);
+        let header = DetachedHeader { spec: spec.clone(), identity, in_image, copy: copied };
         self.read.push(copy);
         Ok(Some(header))
     }
@@ -127,6 +130,12 @@ fn open(path: &Path) -> io::Result<File> {
         true => Ok(file),
         false => Err(io::Error::other("not a file or a disk")),
     }
+}
+
+/// Whether it lies on the file system of the root, which in an initramfs is the image.
+fn is_of_root(file: &File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file() && metadata.dev() == fs::metadata("/")?.dev())
 }
 
 /// A copy of the header at the start of `file`, and what the copy is.

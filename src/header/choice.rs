@@ -94,7 +94,8 @@ impl Fact {
 
 /// Chooses between what came of reading the header that is named, and its copies.
 ///
-/// Errors: what was wrong with the one that is named, when no copy may stand in for it.
+/// Errors: what was wrong with the one that is named, when no copy may stand in for it; and when
+/// the one that is named is itself a copy in the image, from a reencryption that went on since.
 pub fn choose(
     named: Result<DetachedHeader, Kind>,
     copies: Vec<DetachedHeader>,
@@ -103,6 +104,11 @@ pub fn choose(
         Ok(named) => beside(named, copies),
         Err(kind) => instead(kind, copies)?,
     };
+    if chosen.header.in_image && !may_stand_in(&chosen.header) {
+        let path = chosen.header.spec.to_string().into();
+        let reason = "it is a copy in the initramfs, from a reencryption".to_owned();
+        return Err(Kind::HeaderUnusable { path, reason });
+    }
     if chosen.header.identity.half_damaged {
         let spec = chosen.header.spec.clone();
         chosen.notes.push(Note { spec, fact: Fact::HalfDamaged });

@@ -13,6 +13,7 @@ fn header(spec: &str, epoch: u64) -> DetachedHeader {
             half_damaged: false,
             extent: 16 << 20,
         },
+        in_image: false,
         copy: "/proc/self/fd/3".into(),
     }
 }
@@ -133,4 +134,20 @@ fn a_damaged_half_is_worth_a_warning() {
     half.identity.half_damaged = true;
     let notes = chosen(Ok(half), &[]).2;
     assert!(notes[0].starts_with("warning: one of the two copies inside"), "{notes:?}");
+}
+
+/// `header=/boot/luks/osluksheader` without a word about its device names the copy itself.
+#[test]
+fn a_copy_that_is_named_is_no_better_in_a_reencryption() {
+    let in_image = |mut header: DetachedHeader| {
+        header.in_image = true;
+        header
+    };
+    assert_eq!(chosen(Ok(in_image(copy(5))), &[]).1, "named");
+    let mut reencrypting = in_image(copy(5));
+    reencrypting.identity.reencryption = Reencryption::Between;
+    // Nor is the copy from before it, which knows one of the two keys.
+    let error = choose(Ok(reencrypting), vec![in_image(second(4))]).unwrap_err();
+    let words = "/boot/luks/osluksheader: it is a copy in the initramfs, from a reencryption";
+    assert!(error.to_string().ends_with(words), "{error}");
 }

@@ -23,6 +23,7 @@ pub(crate) fn header(spec: &str, epoch: u64) -> DetachedHeader {
             half_damaged: false,
             extent: 16 << 20,
         },
+        in_image: false,
         copy: PathBuf::from("/proc/self/fd/3"),
     }
 }
