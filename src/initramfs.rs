@@ -24,7 +24,6 @@ mod carried;
 mod competing;
 pub mod fstab;
 mod host;
-pub mod luks;
 pub mod modules;
 mod names;
 mod selection;

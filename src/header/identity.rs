@@ -5,6 +5,7 @@
 //! The bytes may be anybody's: every size is checked before it is used, and libcryptsetup has the
 //! last word on what it opens.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -16,6 +17,10 @@ mod luks2;
 /// The most that a header and its keyslots may take, in bytes. ADE's file has 32 MiB, cryptsetup's
 /// own default is 16 MiB.
 pub const EXTENT_MAX: u64 = 64 << 20;
+
+/// How much of a device or file has to be read for all that is told here, in bytes: the larger of
+/// LUKS2's areas before the keyslots.
+pub const HEAD: usize = 4 << 20;
 
 const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";
 
@@ -36,6 +41,17 @@ pub struct Identity {
     pub half_damaged: bool,
     /// How many bytes from the start belong to it, keyslots included.
     pub extent: u64,
+    /// What it asks of the kernel.
+    pub needs: Needs,
+}
+
+/// What a header asks of the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// dm-crypt's words, such as `aes-xts-plain64`: of the volume and of its keyslots.
+    pub ciphers: BTreeSet<String>,
+    /// What authenticates its sectors, such as `hmac(sha256)`.
+    pub integrity: BTreeSet<String>,
 }
 
 /// How far a reencryption is.

@@ -1,12 +1,13 @@
 //! One volume's share of the image: its line, its files, its modules.
 
+use std::io::Cursor;
 use std::path::Path;
 
 use super::host::{FileState, Host, Place};
-use super::luks::{self, Header};
 use super::{Plan, modules};
 use crate::azure::wrapped;
 use crate::config::{Entry, render};
+use crate::header::identity::{self, Reencryption};
 use crate::volume::{HeaderSpec, KekAlgorithm, KeySpec, Network, Volume};
 
 /// systemd sets the machine's name from it, in the initramfs as well.
@@ -43,18 +44,19 @@ pub(super) fn need(plan: &mut Plan, volume: &Volume, host: &dyn Host) -> Volume 
 /// What the header asks of the kernel, wherever it is now.
 fn ciphers(plan: &mut Plan, volume: &Volume, host: &dyn Host) {
     let head = match (&volume.options.header, &volume.device) {
-        (Some(HeaderSpec::Path(path)), _) => host.head(path, luks::HEAD),
+        (Some(HeaderSpec::Path(path)), _) => host.head(path, identity::HEAD),
         (Some(HeaderSpec::On { .. }), _) => Vec::new(),
-        (None, device) => host.head(&device.udev_path(), luks::HEAD),
+        (None, device) => host.head(&device.udev_path(), identity::HEAD),
     };
-    let header = Header::parse(&head);
-    if header.as_ref().is_some_and(|header| header.reencryption) {
+    // Not through libcryptsetup, which may mend the header it loads: building changes no disk.
+    let header = identity::read(&mut Cursor::new(head)).ok();
+    if header.as_ref().is_some_and(|header| header.reencryption != Reencryption::None) {
         plan.warnings.push(format!(
             "{}: a reencryption is under way; let it end before the next boot",
             volume.name
         ));
     }
-    modules::ciphers(plan, header.as_ref());
+    modules::ciphers(plan, header.as_ref().map(|header| &header.needs));
 }
 
 /// Where the image finds the header.

@@ -8,7 +8,7 @@
 
 use super::Plan;
 use super::host::{Host, ModuleState};
-use super::luks::Header;
+use crate::header::identity::Needs;
 
 /// Whatever the volumes are.
 pub(super) fn always(plan: &mut Plan) {
@@ -39,14 +39,14 @@ pub(super) fn file_system(plan: &mut Plan, kind: Option<&str>) {
 }
 
 /// The ciphers of a header; those cryptsetup makes headers with when it cannot be read.
-pub(super) fn ciphers(plan: &mut Plan, header: Option<&Header>) {
+pub(super) fn ciphers(plan: &mut Plan, needs: Option<&Needs>) {
     // libcryptsetup reads keyslots with the kernel's ciphers, through AF_ALG or a mapping.
     maybe(plan, &["af_alg", "algif_skcipher"]);
-    let Some(header) = header else {
+    let Some(needs) = needs else {
         maybe(plan, &["ecb", "xts", "cbc", "essiv", "crypto-aes", "crypto-sha256"]);
         return;
     };
-    for word in header.ciphers.iter().flat_map(|cipher| cipher.split(|c: char| !is_name(c))) {
+    for word in needs.ciphers.iter().flat_map(|cipher| cipher.split(|c: char| !is_name(c))) {
         for (known, required, optional) in CIPHERS {
             if *known == word {
                 require(plan, required);
@@ -54,7 +54,7 @@ pub(super) fn ciphers(plan: &mut Plan, header: Option<&Header>) {
             }
         }
     }
-    if !header.integrity.is_empty() {
+    if !needs.integrity.is_empty() {
         require(plan, &["dm_integrity"]);
         maybe(plan, &["authenc", "hmac", "crypto-sha256", "crypto-poly1305", "aead", "gcm", "ccm"]);
     }

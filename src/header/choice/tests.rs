@@ -1,5 +1,5 @@
 use super::*;
-use crate::header::identity::Identity;
+use crate::header::identity::{Identity, Needs};
 
 fn header(spec: &str, epoch: u64) -> DetachedHeader {
     DetachedHeader {
@@ -12,6 +12,7 @@ fn header(spec: &str, epoch: u64) -> DetachedHeader {
             reencryption: Reencryption::None,
             half_damaged: false,
             extent: 16 << 20,
+            needs: Needs::default(),
         },
         in_image: false,
         copy: "/proc/self/fd/3".into(),

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek};
 
-use super::{Identity, MAGIC, Problem, Reencryption, bytes_at, field, text};
+use super::{Identity, MAGIC, Needs, Problem, Reencryption, bytes_at, field, text};
 
 /// `struct luks_phdr`.
 const BLOCK: usize = 592;
@@ -24,6 +24,8 @@ pub(super) fn read(source: &mut (impl Read + Seek)) -> Result<Option<Identity>, 
         .map(|(start, size)| start.saturating_add(size))
         .max()
         .unwrap_or(0);
+    let word = |offset| text(&field::<32>(&block, offset));
+    let cipher = format!("{}-{}", word(8), word(40));
     Ok(Some(Identity {
         version: 1,
         uuid: text(&field::<40>(&block, 168)),
@@ -32,5 +34,6 @@ pub(super) fn read(source: &mut (impl Read + Seek)) -> Result<Option<Identity>, 
         reencryption: Reencryption::None,
         half_damaged: false,
         extent: end.max(4096).checked_next_multiple_of(4096).unwrap_or(u64::MAX),
+        needs: Needs { ciphers: [cipher].into(), ..Needs::default() },
     }))
 }

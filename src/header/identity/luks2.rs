@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 
-use super::{Identity, MAGIC, Problem, Reencryption, bytes_at, field, text};
+use super::{Identity, MAGIC, Needs, Problem, Reencryption, bytes_at, field, text};
 
 /// `struct luks2_hdr_disk`; the JSON begins after it.
 const BLOCK: usize = 4096;
@@ -32,6 +32,8 @@ struct Copy {
 struct Json {
     config: Config,
     #[serde(default)]
+    keyslots: BTreeMap<String, Keyslot>,
+    #[serde(default)]
     segments: BTreeMap<String, Segment>,
 }
 
@@ -49,9 +51,26 @@ struct Requirements {
 }
 
 #[derive(Deserialize)]
+struct Keyslot {
+    area: Option<Area>,
+}
+
+#[derive(Deserialize)]
+struct Area {
+    encryption: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Segment {
+    encryption: Option<String>,
     #[serde(default)]
     flags: Vec<String>,
+    integrity: Option<Integrity>,
+}
+
+#[derive(Deserialize)]
+struct Integrity {
+    r#type: Option<String>,
 }
 
 /// The newer of the two copies that is whole.
@@ -133,7 +152,8 @@ fn is_intact(area: &mut [u8]) -> bool {
 
 impl Copy {
     fn into_identity(self, half_damaged: bool) -> Result<Identity, Problem> {
-        let Json { config, segments } = self.json;
+        let needs = self.json.needs();
+        let Json { config, segments, .. } = self.json;
         let Ok(keyslots) = config.keyslots_size.parse::<u64>() else {
             return Err(Problem::Damaged("its JSON makes no sense"));
         };
@@ -155,6 +175,20 @@ impl Copy {
             reencryption,
             half_damaged,
             extent: keyslots.saturating_add(2 * self.size),
+            needs,
         })
+    }
+}
+
+impl Json {
+    fn needs(&self) -> Needs {
+        let areas = self.keyslots.values().filter_map(|keyslot| keyslot.area.as_ref());
+        let segments = self.segments.values();
+        let ciphers = areas
+            .map(|area| &area.encryption)
+            .chain(segments.clone().map(|segment| &segment.encryption))
+            .flatten();
+        let integrity = segments.filter_map(|segment| segment.integrity.as_ref()?.r#type.as_ref());
+        Needs { ciphers: ciphers.cloned().collect(), integrity: integrity.cloned().collect() }
     }
 }

@@ -39,8 +39,22 @@ fn headers_of_both_versions_are_known() {
     assert_eq!(two.extent, 16 << 20);
     assert!((1 << 20..3 << 20).contains(&one.extent), "{}", one.extent);
     for identity in [one, two] {
+        assert_eq!(identity.needs.ciphers, ["aes-xts-plain64".to_owned()].into());
+        assert!(identity.needs.integrity.is_empty());
         assert_eq!((identity.reencryption, identity.requirements.len()), (Reencryption::None, 0));
     }
+}
+
+#[test]
+fn a_header_asks_for_the_ciphers_of_its_segments_and_keyslots() {
+    let mut bytes = header("luks2", &[]).bytes();
+    // The first one is a keyslot's, the other the segment's.
+    edit(&mut bytes, "\"encryption\":\"aes-xts", "\"encryption\":\"serpent-xts");
+    let crypt = "\"type\":\"crypt\",";
+    edit(&mut bytes, crypt, &format!("{crypt}\"integrity\":{{\"type\":\"hmac(sha256)\"}},"));
+    let Needs { ciphers, integrity } = read_bytes(&bytes[..HEAD]).unwrap().needs;
+    assert_eq!(ciphers, ["aes-xts-plain64", "serpent-xts-plain64"].map(str::to_owned).into());
+    assert_eq!(integrity, ["hmac(sha256)".to_owned()].into());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Kind};
-use crate::header::identity::{Identity, Reencryption};
+use crate::header::identity::{Identity, Needs, Reencryption};
 use crate::unlock::fake::{Case, opened};
 use crate::unlock::{Opened, Outcome};
 use crate::volume::HeaderSpec;
@@ -22,6 +22,7 @@ pub(crate) fn header(spec: &str, epoch: u64) -> DetachedHeader {
             reencryption: Reencryption::None,
             half_damaged: false,
             extent: 16 << 20,
+            needs: Needs::default(),
         },
         in_image: false,
         copy: PathBuf::from("/proc/self/fd/3"),
