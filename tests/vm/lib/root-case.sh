@@ -129,7 +129,8 @@ root_shut_down_cleanly() {
         check "shutdown of step $step reached the end" matches 'reboot: (Power down|Restarting system)' "$console"
         check "nothing was busy at the end of step $step" not matches '[Bb]usy' "$console"
         [[ $FLAVOUR != *-initramfs-tools ]] ||
-            equal "the console tells of one unlock in step $step" 1 "$(grep --count 'osencrypt unlocked with' "$console")"
+            equal "the console tells of one unlock in step $step" 1 \
+                "$(grep --count --extended-regexp 'osencrypt unlocked with|osencrypt: key from .* handed over' "$console")"
     done
 }
 
