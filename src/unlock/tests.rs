@@ -1,5 +1,5 @@
 use super::*;
-use crate::unlock::fake::{Case, opened};
+use crate::unlock::fake::{Case, key, opened};
 use crate::unlock::verify::CLOSE_PATIENCE;
 use crate::volume::{Content, VolumeName};
 
@@ -23,7 +23,7 @@ fn a_key_for_somebody_else_is_found_and_its_content_left_to_them() {
 #[test]
 fn no_key_is_handed_over_that_no_header_confirms() {
     let mut wrong = Case::new();
-    wrong.disk = vec![Ok(vec![crate::unlock::fake::key("wrong")])];
+    wrong.disk = vec![Ok(vec![key("wrong")])];
     assert_eq!(wrong.find_key().0.unwrap_err().kind.name(), "key-rejected");
     let mut unformatted = Case::new();
     unformatted.formatted = false;
@@ -99,6 +99,20 @@ fn open_on_another_device_is_a_conflict() {
     let error = case.run().0.unwrap_err();
     assert_eq!(error.kind.exit_status(), crate::error::exit::IN_USE);
     assert_eq!(error.kind.to_string(), "/dev/mapper/data1 already maps /dev/sdz");
+}
+
+#[test]
+fn what_others_opened_meanwhile_needs_no_key() {
+    let run = |device: &str| {
+        let mut case = Case::new();
+        (case.mapping, case.mapping_after) = (mapping(device), 1);
+        case.disk = vec![Ok(vec![key("wrong")])];
+        case.run().0
+    };
+    let device = PathBuf::from("/dev/sdb");
+    assert_eq!(run("/dev/sdb"), Ok(Outcome::AlreadyOpen { device }));
+    let failure = run("/dev/sdz").unwrap_err();
+    assert!(matches!(failure.kind, Kind::KeyRejected { .. }), "{failure:?}");
 }
 
 /// Another run took the name (or the device with it) between the first look and activation.
