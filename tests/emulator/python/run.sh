@@ -29,12 +29,14 @@ install_sdk() {
         cp "$here/requirements.txt" "$venv/installed"
 }
 
-# Runs in the namespace: the link-local address of IMDS, the vaults' names, the emulator.
+# Runs in the namespace: the link-local address of IMDS, the names of vaults and Entra, the
+# emulator.
 inside() {
     local work=$1
     ip link set lo up
     ip address add 169.254.169.254/32 dev lo
     printf '%s\n' '127.0.0.1 localhost contoso-kv.vault.azure.net contoso.managedhsm.azure.net' \
+        '127.0.0.1 login.microsoftonline.com' \
         >"$work/hosts"
     mount --bind "$work/hosts" /etc/hosts
     mkfifo "$work/ready"
@@ -51,7 +53,7 @@ inside() {
         REQUESTS_CA_BUNDLE="$work/state/ca.pem" SSL_CERT_FILE="$work/state/ca.pem" \
         "$venv/bin/python" -I "$here/sdk.py"
     # The log is for reading by people; no token or value may be in it.
-    if grep -E 'emulated\.|passphrase' "$work/requests.jsonl"; then
+    if grep -E 'emulated(-[a-z]*)?\.|passphrase|client secret' "$work/requests.jsonl"; then
         echo "the request log has a secret in it" >&2
         return 1
     fi

@@ -7,6 +7,8 @@ names lead to the emulator. Every check is an assertion; the first that fails en
 import base64
 import json
 import logging
+import os
+import tempfile
 import time
 import urllib.request
 
@@ -16,7 +18,15 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
     ServiceRequestError,
 )
-from azure.identity import CredentialUnavailableError, ManagedIdentityCredential
+from azure.identity import (
+    CertificateCredential,
+    ClientSecretCredential,
+    CredentialUnavailableError,
+    DeviceCodeCredential,
+    EnvironmentCredential,
+    ManagedIdentityCredential,
+    WorkloadIdentityCredential,
+)
 from azure.keyvault.keys import KeyClient
 from azure.keyvault.keys.crypto import CryptographyClient, KeyWrapAlgorithm
 from azure.keyvault.secrets import SecretClient
@@ -26,6 +36,10 @@ HSM = "https://contoso.managedhsm.azure.net"
 KEK = f"{VAULT}/keys/kek/00000000000000000000000000000001"
 UNWRAPPER = "33333333-3333-4333-8333-333333333333"
 CONTROL = "http://127.0.0.1:8081"
+TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+RESCUE = "66666666-6666-4666-8666-666666666666"
+ENTRA = "login.microsoftonline.com"
+KEYS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "keys")
 
 
 def change(**changes):
@@ -169,6 +183,69 @@ def faults(credential):
         raise AssertionError("an expired certificate was trusted")
 
 
+def jwt(**claims):
+    """Another issuer's token; who checks its signature is not emulated."""
+
+    def part(value):
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    now = int(time.time())
+    claims = {"aud": "api://AzureADTokenExchange", "iss": "https://issuer.example",
+              "sub": "rescue", "iat": now, "exp": now + 600, **claims}
+    return f"{part({'alg': 'RS256'})}.{part(claims)}.c2lnbmF0dXJl"
+
+
+def not_signed_in(number, credential):
+    """Entra must refuse it with this number."""
+    try:
+        credential.get_token("https://vault.azure.net/.default")
+    except ClientAuthenticationError as error:
+        assert f"AADSTS{number}" in str(error), str(error)
+    else:
+        raise AssertionError(f"signed in, AADSTS{number} was expected")
+
+
+def applications():
+    """Every way an application signs in, with MSAL's own requests and assertions."""
+    certificate = os.path.join(KEYS, "TEST-ONLY-client.pem")
+    with tempfile.NamedTemporaryFile("w") as token:
+        token.write(jwt())
+        token.flush()
+        federated = {"tenant_id": TENANT, "client_id": RESCUE, "token_file_path": token.name}
+        os.environ.update(AZURE_TENANT_ID=TENANT, AZURE_CLIENT_ID=RESCUE,
+                          AZURE_CLIENT_SECRET="a client secret")
+        for credential in (
+            ClientSecretCredential(TENANT, RESCUE, "a client secret"),
+            EnvironmentCredential(),
+            CertificateCredential(TENANT, RESCUE, certificate),
+            CertificateCredential(TENANT, RESCUE, certificate, send_certificate_chain=True),
+            WorkloadIdentityCredential(**federated),
+        ):
+            assert decode(SecretClient(VAULT, credential).get_secret("bek-data").value)
+        with open(token.name, "w") as again:
+            again.write(jwt(sub="somebody else"))
+        not_signed_in(700213, WorkloadIdentityCredential(**federated))
+    not_signed_in(7000215, ClientSecretCredential(TENANT, RESCUE, "a wrong one"))
+    not_signed_in(7000222, ClientSecretCredential(TENANT, RESCUE, "an old one"))
+    other = os.path.join(KEYS, "TEST-ONLY-client-other.pem")
+    not_signed_in(700027, CertificateCredential(TENANT, RESCUE, other))
+    not_signed_in(700016, ClientSecretCredential(TENANT, UNWRAPPER, "a client secret"))
+
+
+def person():
+    shown = []
+    credential = DeviceCodeCredential(prompt_callback=lambda *code: shown.append(code))
+    assert decode(SecretClient(VAULT, credential).get_secret("bek-data").value)
+    (url, code, _), = shown
+    assert url == "https://microsoft.com/devicelogin" and len(code) == 10, shown
+    # Another audience by the refresh token, nobody is asked again; its cache has two halves, and
+    # SecretClient filled the one with continuous access evaluation.
+    assert credential.get_token("https://managedhsm.azure.net/.default", enable_cae=True).token
+    assert len(shown) == 1, shown
+    polls = [entry for entry in requests() if entry["host"] == ENTRA and entry["status"] == 400]
+    assert polls, "no poll was answered by authorization_pending"
+
+
 def main():
     # Refusals are expected here; the SDK would warn of each.
     logging.getLogger("azure").setLevel(logging.ERROR)
@@ -178,6 +255,8 @@ def main():
     keys(credential, wrapped)
     least_permissions(wrapped)
     managed_hsm(credential)
+    applications()
+    person()
     faults(credential)
     agents = {entry["user_agent"].split("/")[0] for entry in requests()}
     print(f"passed: {len(requests())} requests by {', '.join(sorted(agents))}")

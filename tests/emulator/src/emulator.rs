@@ -32,7 +32,7 @@ pub struct Options {
     pub log: Option<PathBuf>,
     /// Folder for the CA (`ca.pem`, `ca.key`) and generated RSA keys; memory only when absent.
     pub state: Option<PathBuf>,
-    /// Address of the vaults; port 0 picks one.
+    /// Address of the vaults and the sign-in host; port 0 picks one.
     pub vault: SocketAddr,
 }
 
@@ -61,6 +61,9 @@ impl Emulator {
         let certificates = Arc::new(Certificates::open(options.state.as_deref())?);
         for vault in &scenario.vaults {
             certificates.serve(&vault.host, vault.certificate)?;
+        }
+        if let Some(entra) = &scenario.entra {
+            certificates.serve(&entra.host, entra.certificate)?;
         }
         let config = certificates.server_config()?;
         let log = Log::create(options.log.as_deref())
@@ -91,7 +94,7 @@ impl Emulator {
         self.imds.address
     }
 
-    /// Address of the vaults.
+    /// Address of the vaults and the sign-in host.
     #[must_use]
     pub fn vault_address(&self) -> SocketAddr {
         self.vault.address

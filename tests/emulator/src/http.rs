@@ -196,7 +196,8 @@ fn read_body<S: BufRead + Write>(stream: &mut S, request: &Request) -> Result<Ve
     Ok(body)
 }
 
-fn parse_query(query: &str) -> Vec<(String, String)> {
+/// Decodes a query or a form.
+pub(crate) fn parse_query(query: &str) -> Vec<(String, String)> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {

@@ -7,6 +7,8 @@
 mod instance;
 mod token;
 
+pub(crate) use self::token::is_known;
+
 use std::collections::HashSet;
 
 use serde_json::json;

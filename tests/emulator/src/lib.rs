@@ -1,4 +1,4 @@
-//! IMDS and Key Vault for tests: real HTTP, real TLS, real RSA, scripted by data.
+//! IMDS, Key Vault and Entra's sign-in for tests: real HTTP, real TLS, real RSA, scripted by data.
 //!
 //! The emulator knows nothing about bek-unlock: it speaks the documented dialect of Azure, well
 //! enough for Azure's own Python SDK (`python/`), and misbehaves only as the scenario says.
@@ -17,6 +17,7 @@ mod change;
 mod control;
 mod delivery;
 mod emulator;
+mod entra;
 mod error;
 mod fault;
 mod http;

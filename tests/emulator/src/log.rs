@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub enum Service {
     /// Instance Metadata Service.
     Imds,
-    /// Key Vault and Managed HSM.
+    /// Key Vault, Managed HSM and, on the same port, the sign-in host.
     Vault,
 }
 

@@ -5,6 +5,7 @@
 //! something else. Nothing here listens or decrypts; `world.rs` turns a scenario into live state.
 
 mod content;
+mod entra;
 mod imds;
 mod vault;
 
@@ -17,17 +18,20 @@ use serde::Deserialize;
 
 pub use self::{
     content::{Algorithm, Alphabet, Answer, Key, KeyVersion, Padding, Secret, SecretVersion, Wrap},
+    entra::{Application, ClientSecret, Entra, Federated, Outcome, Person},
     imds::{Assigned, Identity, Imds, TokenPolicy, Vm},
     vault::{Certificate, Denial, ListEnd, Network, Paging, Permission, Vault},
 };
 use crate::{error::Error, fault::Rule};
 
-/// The emulated world: one virtual machine's IMDS, any number of vaults, faults to inject.
+/// The emulated world: one virtual machine's IMDS, sign-in, any number of vaults, faults to inject.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scenario {
     /// What the metadata service knows about the machine and its identities.
     pub imds: Imds,
+    /// The sign-in host; none when absent.
+    pub entra: Option<Entra>,
     /// Key Vaults and Managed HSMs, told apart by host name.
     pub vaults: Vec<Vault>,
     /// Faults, tried in this order.

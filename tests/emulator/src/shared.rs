@@ -13,7 +13,7 @@ use std::{
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::{
-    delivery,
+    delivery, entra,
     fault::{self, Action, At, Occasion, Rule},
     http::{self, ReadError, Request, Response},
     imds,
@@ -112,8 +112,13 @@ impl Shared {
     fn answer(&self, service: Service, request: &Request) -> Response {
         match service {
             Service::Imds => imds::answer(&mut self.world(), request),
+            Service::Vault if self.is_sign_in(request) => entra::answer(&mut self.world(), request),
             Service::Vault => vault::answer(self, request),
         }
+    }
+
+    fn is_sign_in(&self, request: &Request) -> bool {
+        self.world().entra.as_ref().is_some_and(|entra| entra.is_at(request.host()))
     }
 
     fn connection_fault(&self, service: Service) -> Option<Rule> {

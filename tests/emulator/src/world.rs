@@ -12,6 +12,7 @@ pub(crate) use self::contents::{
     Attributes, LiveKey, LiveKeyVersion, LiveSecret, LiveSecretVersion, is_name, same,
 };
 use crate::{
+    entra::LiveEntra,
     error::Error,
     keyring::Keyring,
     random, rsa_ops,
@@ -21,6 +22,7 @@ use crate::{
 
 /// Everything requests are answered from.
 pub(crate) struct World {
+    pub(crate) entra: Option<LiveEntra>,
     pub(crate) imds: Imds,
     pub(crate) tokens: Tokens,
     pub(crate) vaults: Vec<LiveVault>,
@@ -47,7 +49,18 @@ impl World {
             }
             vaults.push(LiveVault::build(scenario, spec, &mut keyring)?);
         }
-        let mut world = Self { imds: scenario.imds.clone(), tokens: Tokens::default(), vaults };
+        if let Some(spec) = &scenario.entra {
+            if !hosts.insert(spec.host.to_ascii_lowercase()) {
+                return Err(Error::new(&spec.host, "a vault has this host, too"));
+            }
+        }
+        let entra = scenario.entra.as_ref().map(|spec| LiveEntra::build(scenario, spec));
+        let mut world = Self {
+            entra: entra.transpose()?,
+            imds: scenario.imds.clone(),
+            tokens: Tokens::default(),
+            vaults,
+        };
         // Secrets last: they may be wrapped by the key of another vault.
         for spec in &scenario.vaults {
             let secrets = build::secrets(scenario, spec, &world)?;

@@ -107,7 +107,8 @@ fn is(known: &str, given: &str) -> bool {
     !known.is_empty() && known.eq_ignore_ascii_case(given)
 }
 
-fn is_known(world: &World, resource: &str) -> bool {
+/// Whether a token may be asked for this resource.
+pub(crate) fn is_known(world: &World, resource: &str) -> bool {
     let bare = resource.strip_suffix('/').unwrap_or(resource);
     AUDIENCES.contains(&bare)
         || world.imds.audiences.iter().any(|known| known == bare)

@@ -12,6 +12,8 @@ mod client;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod entra;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod imds;
