@@ -1,9 +1,10 @@
-//! Azure as the unlock sees it: the instance metadata service and Key Vault.
+//! Azure as the unlock sees it: the instance metadata service, sign-in and Key Vault.
 //!
 //! [`Azure`] is the one client of a run. It holds the tokens and what was already answered, so
 //! that nothing is asked twice: a boot by secret URL is three requests on two connections. It
 //! never opens a connection itself (http.rs) and never lets a host without trust near a token
-//! (trust.rs). The methods for secrets and keys are in vault.rs and list.rs.
+//! (trust.rs). The methods for secrets and keys are in vault.rs and list.rs; where tokens come from,
+//! if not from the VM's managed identity, is auth.rs's.
 
 #![forbid(unsafe_code)]
 
@@ -18,15 +19,18 @@ use crate::secret::Secret;
 use crate::volume::Identity;
 
 use answer::Operation;
+use auth::{Credential, Exchange, ManagedIdentity};
 use http::{Http, Request, Response, Service};
 use id::{Host, SecretId, VaultUrl};
 use list::Listing;
 use retry::{Policy, Verdict, failed, retry};
 use trust::{Audience, Trust, TrustedHost};
 use vault::VaultSecret;
+use way::Way;
 
 pub mod answer;
 pub mod attributes;
+pub mod auth;
 pub mod base64;
 #[cfg(test)]
 pub mod fake;
@@ -37,9 +41,11 @@ pub mod json;
 pub mod list;
 pub mod matching;
 pub mod retry;
+pub mod sign_in;
 pub mod tags;
 pub mod trust;
 pub mod vault;
+pub mod way;
 pub mod wrapped;
 
 /// Of Key Vault; stable and in every cloud.
@@ -50,7 +56,7 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(15);
 /// The client of IMDS and Key Vault.
 pub struct Azure {
     http: Box<dyn Http>,
-    identity: Option<Identity>,
+    credential: Box<dyn Credential>,
     trust: Trust,
     random: fn() -> f64,
     tokens: BTreeMap<Audience, CachedToken>,
@@ -62,7 +68,7 @@ pub struct Azure {
 /// What the client is told once.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `identity=`; `None` lets IMDS choose the only one.
+    /// `identity=`; `None` lets IMDS choose the only one. Not used with another credential.
     pub identity: Option<Identity>,
     /// `vault-suffix=`.
     pub suffixes: Vec<Host>,
@@ -88,11 +94,11 @@ struct Call<'a> {
 }
 
 impl Azure {
-    /// A client that sends through `http`.
+    /// A client that sends through `http` and signs in with the VM's managed identity.
     pub fn new(http: Box<dyn Http>, settings: Settings) -> Self {
         Self {
             http,
-            identity: settings.identity,
+            credential: Box::new(ManagedIdentity { identity: settings.identity }),
             trust: Trust::new(&settings.suffixes),
             random: settings.random,
             tokens: BTreeMap::new(),
@@ -100,6 +106,16 @@ impl Azure {
             listings: HashMap::new(),
             vm_name: None,
         }
+    }
+
+    /// The same client with another way to sign in.
+    pub fn signing_in_with(self, credential: Box<dyn Credential>) -> Self {
+        Self { credential, ..self }
+    }
+
+    /// How it signs in, or signed in last.
+    pub fn way(&self) -> Way {
+        self.credential.way()
     }
 
     /// Whether `host` may be given a token; asks nobody.
@@ -123,7 +139,7 @@ impl Azure {
 
     /// Sends `call` with a token until there is an answer 200.
     ///
-    /// A 401 is answered by one new token, if IMDS has another one; a 401 that asks for a token of
+    /// A 401 is answered by one new token, if there is another one to be had; a 401 that asks for a token of
     /// another audience is an attack or a mistake and ends it.
     fn ask(&mut self, call: &Call<'_>, deadline: &Deadline<'_>) -> Result<Response, Kind> {
         let audience = call.host.audience();
@@ -145,7 +161,8 @@ impl Azure {
                     continue;
                 }
             }
-            return Err(answer::refusal(&call.operation, call.host.host(), &response));
+            let way = self.credential.way();
+            return Err(answer::refusal(&call.operation, call.host.host(), way, &response));
         }
     }
 
@@ -182,7 +199,7 @@ impl Azure {
         })
     }
 
-    /// The token for `audience`: the cached one while it lives, else a new one from IMDS.
+    /// The token for `audience`: the cached one while it lives, else a new one.
     fn token(&mut self, audience: &Audience, deadline: &Deadline<'_>) -> Result<Rc<Secret>, Kind> {
         if let Some(token) = self.tokens.get(audience) {
             if token.expires.is_none_or(|end| deadline.now() < end) {
@@ -215,8 +232,12 @@ impl Azure {
         audience: &Audience,
         deadline: &Deadline<'_>,
     ) -> Result<CachedToken, Kind> {
-        let identity = self.identity.as_ref();
-        let token = imds::token(self.http.as_mut(), identity, audience, self.random, deadline)?;
+        let token = self.credential.token(&mut Exchange {
+            http: self.http.as_mut(),
+            audience,
+            random: self.random,
+            deadline,
+        })?;
         // Dead when 5 minutes are left, as the SDKs have it; short-lived ones at half their life.
         let usable = |lifetime: Duration| {
             lifetime.saturating_sub(Duration::from_secs(300)).max(lifetime / 2)
@@ -231,7 +252,7 @@ impl Azure {
 
 impl fmt::Debug for Azure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Azure").field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("Azure").field("way", &self.way()).finish_non_exhaustive()
     }
 }
 

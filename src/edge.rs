@@ -21,6 +21,7 @@ pub mod mountinfo;
 pub mod probe;
 pub mod process;
 pub mod resolver;
+pub mod sign_in;
 pub mod signals;
 pub mod state;
 pub mod sysfs;

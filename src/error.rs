@@ -16,7 +16,10 @@ use crate::config::diagnostic::Diagnostic;
 use crate::recovery::refusal::Refusal;
 use crate::volume::{DeviceSpec, KeyFileName, VolumeName};
 
-pub use facts::{Denied, FileProblem, SecretProblem, TransportProblem, TrustProblem, Unreachable};
+pub use facts::{
+    Denied, FileProblem, PassedOver, SecretProblem, SignInRefusal, TransportProblem, TrustProblem,
+    Unreachable,
+};
 pub use text::{printable, seconds, short};
 
 mod cause;
@@ -242,6 +245,24 @@ pub enum Kind {
         /// Why it is no use.
         problem: SecretProblem,
     },
+    /// Entra refused whoever signed in: wrong secret, unknown application, blocked by policy.
+    SignInRefused(Box<SignInRefusal>),
+    /// No way to sign in to Azure is set up, or the one that was chosen is not; each with why.
+    SignInUnavailable(Vec<PassedOver>),
+    /// Entra did not answer in time.
+    SignInUnreachable {
+        /// Its host.
+        authority: Host,
+        /// How it failed.
+        unreachable: Unreachable,
+    },
+    /// The host may not be given a secret, or what answered there cannot be trusted or understood.
+    SignInUntrusted {
+        /// The host, or whatever else answered: `az`.
+        place: String,
+        /// Why.
+        problem: TrustProblem,
+    },
     /// The command line does not make sense.
     Usage(String),
     /// Key Vault refused: permission, firewall, disabled key, wrong tenant.
@@ -299,6 +320,10 @@ impl Kind {
             Self::NotPermitted { .. } => "not-permitted",
             Self::PromptUnanswered { .. } => "prompt-unanswered",
             Self::SecretMissing { .. } => "secret-missing",
+            Self::SignInRefused(_) => "sign-in-refused",
+            Self::SignInUnavailable(_) => "sign-in-unavailable",
+            Self::SignInUnreachable { .. } => "sign-in-unreachable",
+            Self::SignInUntrusted { .. } => "sign-in-untrusted",
             Self::Usage(_) => "usage",
             Self::VaultDenied(_) => "vault-denied",
             Self::VaultUnreachable { .. } => "vault-unreachable",
@@ -327,14 +352,19 @@ impl Kind {
             | Self::MemoryShort { .. }
             | Self::PromptUnanswered { .. }
             | Self::SecretMissing { .. }
+            | Self::SignInUnavailable(_)
             | Self::VolumeMissing { .. } => exit::MISSING,
             Self::NameInUse { .. } | Self::VolumeBusy { .. } => exit::IN_USE,
-            Self::MetadataUnreachable(_) | Self::VaultUnreachable { .. } => exit::UNREACHABLE,
+            Self::MetadataUnreachable(_)
+            | Self::SignInUnreachable { .. }
+            | Self::VaultUnreachable { .. } => exit::UNREACHABLE,
             Self::KeyMalformed { .. }
             | Self::MaterialRefused { .. }
             | Self::MetadataUntrusted { .. }
+            | Self::SignInUntrusted { .. }
             | Self::VaultUntrusted { .. } => exit::UNTRUSTED,
             Self::IdentityMissing { .. } | Self::VaultDenied(_) => exit::DENIED,
+            Self::SignInRefused(_) => exit::DENIED,
         }
     }
 

@@ -1,13 +1,17 @@
-//! From a failure to the operator's next step: all advice of the program, in one match.
+//! From a failure to the operator's next step: all advice of the program, in one match; what there
+//! is to say about signing in is in hint/sign_in.rs.
 //!
 //! No wildcard arm: a new [`Kind`] does not compile until somebody has decided what to advise.
 //! Lines are imperative, without a full stop, and can be pasted where they are commands.
 
 #![forbid(unsafe_code)]
 
+use crate::azure::way::Way;
 use crate::error::{Denied, FileProblem, Kind, SecretProblem, TransportProblem, TrustProblem};
 
 mod material;
+
+mod sign_in;
 
 /// What to do next, one to three lines; none only where the cause line says it already.
 pub fn for_kind(kind: &Kind) -> Vec<String> {
@@ -126,6 +130,13 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
                 "DiskEncryptionKeyFileName; machine-name= sets the first",
             ],
         },
+        Kind::SignInRefused(refusal) => sign_in::refused(refusal),
+        Kind::SignInUnavailable(ways) => sign_in::unavailable(ways),
+        Kind::SignInUnreachable { unreachable, .. } => match unreachable.tries {
+            0 => MORE_TIME,
+            _ => sign_in::unreachable(&unreachable.problem),
+        },
+        Kind::SignInUntrusted { problem, .. } => sign_in::untrusted(problem),
         Kind::Usage(_) => &["see: bek-unlock --help"],
         Kind::VaultDenied(denied) => return denied_hints(denied),
         Kind::VaultUnreachable { unreachable, .. } => match unreachable.problem {
@@ -177,9 +188,11 @@ fn is_absent(reason: &str) -> bool {
 
 /// A refusal of Key Vault means one of seven things; the inner code tells which.
 fn denied_hints(denied: &Denied) -> Vec<String> {
+    let on_vm = denied.way == Way::ManagedIdentity;
+    let identity = if on_vm { "the VM's identity" } else { "this identity" };
     let who = match &denied.object_id {
         Some(id) => format!("identity {id}"),
-        None => "the VM's identity".to_owned(),
+        None => identity.to_owned(),
     };
     let permission = denied.permission;
     match denied.code.as_str() {
@@ -190,7 +203,8 @@ fn denied_hints(denied: &Denied) -> Vec<String> {
         ],
         "ForbiddenByFirewall" => match &denied.address {
             Some(address) => vec![format!("allow {address} in the vault's network rules")],
-            None => vec!["allow this VM's subnet in the vault's network rules".to_owned()],
+            None if on_vm => vec!["allow this VM's subnet in the vault's network rules".to_owned()],
+            None => vec!["allow this machine's address in the vault's network rules".to_owned()],
         },
         "ForbiddenByConnection" => {
             vec!["the vault takes private links only: is its DNS zone linked here?".to_owned()]
@@ -201,7 +215,7 @@ fn denied_hints(denied: &Denied) -> Vec<String> {
             vec!["enable it: az keyvault secret set-attributes --enabled true --help".to_owned()]
         }
         _ if denied.status == 401 => {
-            vec!["are the vault and the VM's identity in the same tenant?".to_owned()]
+            vec![format!("are the vault and {identity} in the same tenant?")]
         }
         _ => vec![format!("{who} needs {permission} on this vault")],
     }
@@ -220,6 +234,7 @@ mod tests {
             status,
             code: code.to_owned(),
             permission: "keys/unwrapKey",
+            way: Way::ManagedIdentity,
             object_id: Some("6f1c0d52".to_owned()),
             address: Some("10.0.0.4".to_owned()),
             text: String::new(),
@@ -301,6 +316,19 @@ mod tests {
             assert!(hints(reason)[0].starts_with("is its disk attached?"), "{reason}");
         }
         assert!(hints("it is not LUKS, or damaged")[2].starts_with("never reformat"));
+    }
+
+    #[test]
+    fn who_is_no_vm_is_not_called_one() {
+        for (code, status) in [("Unauthorized", 401), ("Odd", 403), ("ForbiddenByFirewall", 403)] {
+            let Kind::VaultDenied(mut denied) = denied(code, status) else { panic!() };
+            (denied.object_id, denied.address) = (None, None);
+            let said = for_kind(&Kind::VaultDenied(denied.clone())).join(" ");
+            assert!(said.contains("VM"), "{said}");
+            denied.way = Way::Az;
+            let said = for_kind(&Kind::VaultDenied(denied)).join(" ");
+            assert!(!said.contains("VM") && said.contains("this "), "{said}");
+        }
     }
 
     #[test]

@@ -76,6 +76,14 @@ kinds! {
         "30529d04024c4ba793aa7f376dd90cd0",
     Kind::SecretMissing { .. } => "secret-missing"
         "2f12bb13d55b4fb8910e964d9723c5bb",
+    Kind::SignInRefused(_) => "sign-in-refused"
+        "2df33d55d8475d20651fbbaf3d45b50c",
+    Kind::SignInUnavailable(_) => "sign-in-unavailable"
+        "4bc424f06c769918c10491b9d9a5721c",
+    Kind::SignInUnreachable { .. } => "sign-in-unreachable"
+        "6aba17b8138bf61d308410b1019fa083",
+    Kind::SignInUntrusted { .. } => "sign-in-untrusted"
+        "5c4eca7552fdd1cf3627697d98d8fed9",
     Kind::Usage(_) => "usage"
         "21a1432b6ff34b828b18130f4a2de431",
     Kind::VaultDenied(_) => "vault-denied"

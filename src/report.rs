@@ -44,6 +44,14 @@ pub fn lines(error: &Error) -> Vec<String> {
     let mut lines = vec![format!("error: {error}")];
     let causes = std::iter::once(&error.kind).chain(&error.others);
     for cause in causes {
+        // One line for each way to sign in: all of them in one are more than a console shows.
+        if let Kind::SignInUnavailable(ways) = cause {
+            if ways.len() > 1 {
+                lines.push("cause: no way to sign in to Azure".to_owned());
+                lines.extend(ways.iter().map(|way| format!("cause: {way}")));
+                continue;
+            }
+        }
         lines.push(format!("cause: {cause}"));
         if let Kind::Configuration(diagnostic) = cause {
             lines.extend(diagnostic.excerpt());

@@ -39,16 +39,26 @@ const CORE: [&str; 17] = [
 const OUTER: [&str; 4] = ["cli", "edge", "generator", "report"];
 
 /// Who looks at a secret's bytes, and what for. Nothing else does.
-const EXPOSE: [(&str, &str); 18] = [
+const EXPOSE: [(&str, &str); 28] = [
     ("azure.rs", "a renewed token that equals the refused one is of no use"),
     ("azure/answer.rs", "an error's body is JSON"),
     ("azure/imds.rs", "the token and the VM's name are in the body"),
     ("azure/list.rs", "a page of a list is JSON; it holds no values"),
+    ("azure/sign_in/az.rs", "what az printed is JSON with a token, or words to decide upon"),
+    ("azure/sign_in/device_code.rs", "device code and refresh token go into forms"),
+    ("azure/sign_in/entra.rs", "an answer with a token is JSON"),
+    ("azure/sign_in/entra/refused.rs", "a refusal is JSON and must not echo what was sent"),
+    ("azure/sign_in/jwt.rs", "the claims of a token that was handed over are checked"),
+    ("azure/sign_in/pasted.rs", "a token that was handed over is taken out of what is around it"),
+    ("azure/sign_in/probe.rs", "the list of api-versions tells Azure's service from others"),
+    ("azure/sign_in/service_principal.rs", "secret and assertion go into forms; PEM or not"),
+    ("azure/sign_in/workload_identity.rs", "the other issuer's token goes into a form"),
     ("azure/vault.rs", "the secret and the unwrapped key are in the body"),
     ("edge/http.rs", "the Authorization header and the body of unwrapKey go out"),
     ("edge/key_paste.rs", "decode writes the key to standard output"),
     ("edge/key_pipe.rs", "cryptsetup-initramfs is given the passphrase"),
     ("edge/luks/activate.rs", "libcryptsetup is given the passphrase"),
+    ("edge/sign_in/certificate.rs", "certificate and key are parsed"),
     ("initramfs/carried.rs", "a key that is not wrapped stays out of the image"),
     ("key/disk.rs", "a key that two key files hold is tried once"),
     ("key/unwrap.rs", "whether a file holds a wrapped key shows in its shape"),

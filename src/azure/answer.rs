@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::http::Response;
 use super::id::{Host, KeyId};
+use super::way::Way;
 use crate::error::{Denied, Kind, SecretProblem, TrustProblem, printable};
 
 /// What was asked of a vault; says which permission a refusal is about.
@@ -51,7 +52,7 @@ pub fn is_transient(status: u16) -> bool {
 /// | 403 | any other | `VaultDenied` |
 /// | 404 | | `SecretMissing`, `NotFound`, or `KekMissing` |
 /// | others | | `VaultUntrusted`, `Answer` |
-pub fn refusal(operation: &Operation, host: &Host, response: &Response) -> Kind {
+pub fn refusal(operation: &Operation, host: &Host, way: Way, response: &Response) -> Kind {
     let status = response.status;
     let error = Problem::of(response);
     let missing = |what: &str, problem| Kind::SecretMissing {
@@ -74,6 +75,7 @@ pub fn refusal(operation: &Operation, host: &Host, response: &Response) -> Kind 
             vault: host.clone(),
             status,
             permission: operation.permission(),
+            way,
             object_id: object_id(&error.message),
             address: client_address(&error.message),
             text: if status == 401 { line(&error.message) } else { sentence(&error.message) },

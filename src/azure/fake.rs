@@ -29,7 +29,7 @@ pub struct Recorded {
     pub line: String,
     /// The token, without `Bearer`.
     pub bearer: Option<String>,
-    /// The JSON that was sent.
+    /// The JSON or form that was sent.
     pub body: Option<String>,
 }
 
@@ -66,6 +66,7 @@ impl Http for Fake {
         let method = if request.body.is_some() { "POST" } else { "GET" };
         let place = match request.service {
             Service::Metadata => "imds",
+            Service::SignIn(authority) => authority.host().as_str(),
             Service::Vault(host) => host.host().as_str(),
         };
         let mut script = self.0.borrow_mut();

@@ -1,12 +1,14 @@
 //! The port between the Azure client and the network: one request, one answer.
 //!
 //! edge/http.rs implements [`Http`] with TLS, tests with a list of answers. A request cannot name
-//! a wrong place: it goes to IMDS or to a [`TrustedHost`], and only trust.rs makes those. Nothing
+//! a wrong place: it goes to IMDS, to a [`TrustedHost`] or to an [`Authority`], and only trust.rs and
+//! sign_in/authority.rs make those. Nothing
 //! here decides what a status means or whether to try again; that is retry.rs.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::sign_in::authority::Authority;
 use super::trust::TrustedHost;
 use crate::secret::Secret;
 
@@ -19,7 +21,7 @@ pub trait Http {
     fn send(&mut self, request: &Request<'_>, timeout: Duration) -> Result<Response, HttpError>;
 }
 
-/// One request; with a body it is a POST of JSON, without one a GET.
+/// One request; with a body it is a POST, without one a GET.
 #[derive(Debug)]
 pub struct Request<'a> {
     /// Where it goes.
@@ -28,7 +30,7 @@ pub struct Request<'a> {
     pub target: &'a str,
     /// The access token.
     pub bearer: Option<&'a Secret>,
-    /// JSON.
+    /// JSON, but a form where somebody signs in.
     pub body: Option<&'a Secret>,
     /// The largest answer that is read, in bytes.
     pub limit: usize,
@@ -39,6 +41,8 @@ pub struct Request<'a> {
 pub enum Service<'a> {
     /// `http://169.254.169.254`, with the header `Metadata: true`, never through a proxy.
     Metadata,
+    /// `https://HOST`, port 443: where secrets are exchanged for tokens.
+    SignIn(&'a Authority),
     /// `https://HOST`, port 443.
     Vault(&'a TrustedHost),
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::auth::Token;
 use super::http::{Http, HttpError, Request, Response, Service};
 use super::json::Loose;
 use super::retry::{Policy, Verdict, failed, retry};
@@ -29,15 +30,6 @@ const FLOOR: Duration = Duration::from_secs(1);
 /// 400 "Identity not found" is final by the documentation, yet seen for moments after the VM was
 /// created or the identity assigned.
 const SECOND_CHANCE: Duration = Duration::from_secs(5);
-
-/// An access token and its lifetime.
-#[derive(Debug)]
-pub struct Token {
-    /// The token: visible ASCII, fit for a header.
-    pub secret: Secret,
-    /// How long it lives from now; `None` when IMDS did not say.
-    pub lifetime: Option<Duration>,
-}
 
 /// Asks for a token of the VM's managed identity.
 ///

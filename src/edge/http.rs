@@ -1,6 +1,6 @@
 //! HTTP and TLS for the Azure client: reqwest and rustls, made to do nothing on their own.
 //!
-//! Two clients: one for IMDS that cannot speak TLS, one for vaults that speaks nothing else. No
+//! Two clients: one for IMDS that cannot speak TLS, one for vaults and Entra that speaks nothing else. No
 //! proxy, no redirect, no trust store from the environment. Both are built when first needed, so a
 //! run that stays local builds none. Retries are azure/retry.rs's; a client is kept through all of
 //! them and never dropped, because that waits for a name lookup that still hangs in getaddrinfo(3),
@@ -46,7 +46,7 @@ pub struct Network {
 pub struct Endpoints {
     /// Instead of 169.254.169.254:80.
     pub metadata: Option<SocketAddr>,
-    /// Instead of asking the resolver, with the port instead of 443. Certificates are still
+    /// Instead of asking the resolver, with the port instead of 443; Entra's hosts, too. Certificates are still
     /// verified for the host's name.
     pub vaults: Vec<(Host, SocketAddr)>,
 }
@@ -105,17 +105,24 @@ impl Network {
                     self.endpoints.metadata.unwrap_or(SocketAddr::from(([169, 254, 169, 254], 80)));
                 (self.metadata()?, format!("http://{address}{}", request.target))
             }
+            Service::SignIn(authority) => {
+                (self.vaults()?, format!("https://{authority}{}", request.target))
+            }
             Service::Vault(host) => {
                 self.resolve();
                 (self.vaults()?, format!("https://{}{}", host.host(), request.target))
             }
         };
+        let content_type = match request.service {
+            Service::SignIn(_) => "application/x-www-form-urlencoded",
+            Service::Metadata | Service::Vault(_) => "application/json",
+        };
         let mut builder = match request.body {
-            // The copy is reqwest's and not wiped: requests carry wrapped keys only.
-            Some(body) => client
-                .post(url)
-                .header(CONTENT_TYPE, "application/json")
-                .body(body.expose().to_vec()),
+            // The copy is reqwest's and not wiped, nor are hyper's and rustls's: wrapped keys, and what
+            // signs in. It is locked memory of a process without a core dump (process.rs).
+            Some(body) => {
+                client.post(url).header(CONTENT_TYPE, content_type).body(body.expose().to_vec())
+            }
             None => client.get(url),
         };
         if request.service == Service::Metadata {
@@ -199,6 +206,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 fn service(service: &Service<'_>) -> String {
     match service {
         Service::Metadata => "metadata service".to_owned(),
+        Service::SignIn(authority) => authority.to_string(),
         Service::Vault(host) => host.host().to_string(),
     }
 }

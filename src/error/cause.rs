@@ -110,22 +110,33 @@ impl fmt::Display for Kind {
                     }
                 }
             }
+            Self::SignInRefused(refusal) => refusal.fmt(f),
+            Self::SignInUnavailable(ways) => match ways.as_slice() {
+                [only] => write!(f, "cannot sign in by {only}"),
+                ways => {
+                    let ways: Vec<String> = ways.iter().map(ToString::to_string).collect();
+                    write!(f, "no way to sign in to Azure: {}", ways.join("; "))
+                }
+            },
+            Self::SignInUnreachable { authority, unreachable } => {
+                write!(f, "{authority}: {unreachable}")
+            }
+            Self::SignInUntrusted { place, problem } => match problem {
+                TrustProblem::HostNotAllowed => {
+                    write!(f, "{place} is no sign-in host of Azure; nothing was sent")
+                }
+                problem => distrust(f, place, problem),
+            },
             Self::Usage(text) => f.write_str(text),
             Self::VaultDenied(denied) => denied.fmt(f),
             Self::VaultUnreachable { vault, unreachable } => {
                 write!(f, "key vault {}: {unreachable}", short(vault))
             }
             Self::VaultUntrusted { host, problem } => match problem {
-                TrustProblem::Answer(reason)
-                | TrustProblem::Certificate(reason)
-                | TrustProblem::CertificateTime(reason) => write!(f, "{host}: {reason}"),
                 TrustProblem::HostNotAllowed => {
                     write!(f, "{host} is no Key Vault host; no token was sent")
                 }
-                TrustProblem::NoAuthorities(path) => {
-                    write!(f, "{host}: no CA certificates in {}", path.display())
-                }
-                TrustProblem::Redirect => write!(f, "{host}: answered with a redirect"),
+                problem => distrust(f, host, problem),
             },
             Self::VolumeBusy { holders } if holders.is_empty() => f.write_str("it is in use"),
             Self::VolumeBusy { holders } => write!(f, "in use by {}", holders.join(", ")),
@@ -137,6 +148,24 @@ impl fmt::Display for Kind {
                 write!(f, "; gave up after {}", seconds(*waited))
             }
         }
+    }
+}
+
+/// Why `place` is not trusted; that a host is not one of Azure's is said in its own words.
+fn distrust(
+    f: &mut fmt::Formatter<'_>,
+    place: &dyn fmt::Display,
+    problem: &TrustProblem,
+) -> fmt::Result {
+    match problem {
+        TrustProblem::Answer(reason)
+        | TrustProblem::Certificate(reason)
+        | TrustProblem::CertificateTime(reason) => write!(f, "{place}: {reason}"),
+        TrustProblem::HostNotAllowed => write!(f, "{place} is not trusted"),
+        TrustProblem::NoAuthorities(path) => {
+            write!(f, "{place}: no CA certificates in {}", path.display())
+        }
+        TrustProblem::Redirect => write!(f, "{place}: answered with a redirect"),
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::text::{seconds, short};
 use crate::azure::id::Host;
+use crate::azure::way::Way;
 
 /// What is wrong with a key file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,8 @@ pub struct Denied {
     pub code: String,
     /// The permission the refused call needs, as access policies spell it.
     pub permission: &'static str,
+    /// How the one who asked signed in.
+    pub way: Way,
     /// Who asked, when the answer says so: an object id.
     pub object_id: Option<String>,
     /// The client address, when a firewall's answer says so.
@@ -80,6 +83,32 @@ pub struct Denied {
     pub text: String,
     /// `x-ms-request-id`, which Microsoft's support asks for.
     pub request_id: Option<String>,
+}
+
+/// A way to sign in that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The way.
+    pub way: Way,
+    /// Why; printable.
+    pub reason: String,
+}
+
+/// A refusal by Entra.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignInRefusal {
+    /// How somebody tried to sign in.
+    pub way: Way,
+    /// Entra's host, where it was asked by bek-unlock itself.
+    pub authority: Option<Host>,
+    /// HTTP status, if so.
+    pub status: Option<u16>,
+    /// The number after `AADSTS`.
+    pub code: Option<u32>,
+    /// The OAuth error: `invalid_client`, `access_denied`.
+    pub error: String,
+    /// The first sentence of Entra's own text.
+    pub text: String,
 }
 
 /// Why a host or its answer is not trusted.
@@ -91,7 +120,7 @@ pub enum TrustProblem {
     Certificate(String),
     /// The certificate is not valid yet or any more; the verifier's words.
     CertificateTime(String),
-    /// The host is under no known Key Vault or Managed HSM suffix.
+    /// The host is under no known Key Vault or Managed HSM suffix, or no host of Entra.
     HostNotAllowed,
     /// No certificate authorities could be loaded from this file.
     NoAuthorities(PathBuf),
@@ -118,6 +147,22 @@ impl fmt::Display for Unreachable {
         self.problem.fmt(f)?;
         let times = if self.tries == 1 { "try" } else { "tries" };
         write!(f, "; gave up after {} {times} in {}", self.tries, seconds(self.elapsed))
+    }
+}
+
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.way, self.reason)
+    }
+}
+
+impl fmt::Display for SignInRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sign-in by {}: ", self.way)?;
+        if let Some(code) = self.code {
+            write!(f, "AADSTS{code}: ")?;
+        }
+        f.write_str(if self.text.is_empty() { &self.error } else { &self.text })
     }
 }
 

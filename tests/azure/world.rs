@@ -20,6 +20,8 @@ use bek_unlock::volume::Identity;
 
 pub const HOST: &str = "contoso-kv.vault.azure.net";
 
+pub const LOGIN: &str = "login.microsoftonline.com";
+
 pub const SECRET: &str = "https://contoso-kv.vault.azure.net/secrets/bek-1";
 
 pub const PASSPHRASE: &str = "cGFzc3BocmFzZSBTRU5USU5FTA==";
@@ -56,7 +58,7 @@ impl World {
         let vault = self.emulator.vault_address();
         let endpoints = Endpoints {
             metadata: Some(self.emulator.imds_address()),
-            vaults: vec![(Host::parse(HOST).unwrap(), vault)],
+            vaults: vec![(Host::parse(HOST).unwrap(), vault), (Host::parse(LOGIN).unwrap(), vault)],
         };
         Network::new(Some(ca), endpoints)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bek_unlock::azure::answer::{Operation, refusal};
 use bek_unlock::azure::http::Response;
 use bek_unlock::azure::id::{Host, KeyId};
+use bek_unlock::azure::way::Way;
 use bek_unlock::error::{Error, Goal, Kind};
 use bek_unlock::report;
 use bek_unlock::secret::Secret;
@@ -88,7 +89,7 @@ fn bad_boot() -> Error {
     };
     let causes = vec![
         Kind::KeyDiskMissing { waited: Duration::from_secs(10) },
-        refusal(&Operation::UnwrapKey(kek), &host, &answer),
+        refusal(&Operation::UnwrapKey(kek), &host, Way::ManagedIdentity, &answer),
     ];
     Error::of_sources(Goal::Unlock, causes)
         .volume(&VolumeName::parse("data3").unwrap())

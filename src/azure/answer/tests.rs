@@ -9,6 +9,8 @@ const FIREWALL: &str = "Client address is not authorized and caller is not a tru
     Client address: 20.1.2.3\nCaller: appid=0a1b;oid=6f1c0d52-1111-4222-8333-444455556666;iss=x\n\
     Vault: contoso-kv;location=westeurope";
 
+const WAY: Way = Way::ManagedIdentity;
+
 fn host() -> Host {
     Host::parse("contoso-kv.vault.azure.net").unwrap()
 }
@@ -22,7 +24,7 @@ fn get() -> Operation {
 }
 
 fn judge(operation: &Operation, status: u16, code: &str, inner: &str, message: &str) -> Kind {
-    refusal(operation, &host(), &refused(status, code, inner, message).unwrap())
+    refusal(operation, &host(), WAY, &refused(status, code, inner, message).unwrap())
 }
 
 fn denied(kind: Kind) -> Denied {
@@ -140,7 +142,7 @@ fn the_rest_is_not_trusted() {
         (418, "<html>teapot</html>", TrustProblem::Answer("HTTP 418".into())),
         (404, "", TrustProblem::Answer("HTTP 404".into())),
     ] {
-        let kind = refusal(&Operation::ListSecrets, &host(), &answer(status, body).unwrap());
+        let kind = refusal(&Operation::ListSecrets, &host(), WAY, &answer(status, body).unwrap());
         assert_eq!(kind, Kind::VaultUntrusted { host: host(), problem });
     }
 }
@@ -149,7 +151,7 @@ fn the_rest_is_not_trusted() {
 fn hostile_texts_stay_short_and_printable() {
     let hostile = format!("\u{1b}[2J oid=zz Client address: evil {}", "x".repeat(5000));
     let body = serde_json::json!({"error": {"code": hostile, "message": hostile}}).to_string();
-    let denied = denied(refusal(&get(), &host(), &answer(403, &body).unwrap()));
+    let denied = denied(refusal(&get(), &host(), WAY, &answer(403, &body).unwrap()));
     assert_eq!((denied.object_id, denied.address), (None, None));
     for text in [&denied.code, &denied.text] {
         assert!(text.len() <= 203 && text.chars().all(|c| (' '..='~').contains(&c)), "{text}");
