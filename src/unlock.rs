@@ -118,12 +118,28 @@ pub fn attach(
     sources: &mut dyn Sources,
     deadline: &Deadline<'_>,
 ) -> Result<Outcome, Error> {
+    let fail = |kind: Kind| Error::new(Goal::Unlock, kind).volume(&volume.name);
+    if let Some(mapping) = world.mappings.find(&volume.name).map_err(fail)? {
+        return already_open(volume, world, mapping, deadline).map_err(fail);
+    }
+    open(volume, world, sources, deadline).or_else(|error| {
+        // Whoever had what this run had not: hands, or ADE's scripts in the same image.
+        let mapping = world.mappings.find(&volume.name).ok().flatten();
+        let open = mapping.and_then(|found| already_open(volume, world, found, deadline).ok());
+        open.ok_or(error)
+    })
+}
+
+/// Opens `volume`, which was not open a moment ago.
+fn open(
+    volume: &Volume,
+    world: &mut World<'_>,
+    sources: &mut dyn Sources,
+    deadline: &Deadline<'_>,
+) -> Result<Outcome, Error> {
     let fail = |device: Option<&Path>, kind: Kind| {
         Error::new(Goal::Unlock, kind).volume(&volume.name).device(device)
     };
-    if let Some(mapping) = world.mappings.find(&volume.name).map_err(|kind| fail(None, kind))? {
-        return already_open(volume, world, mapping, deadline).map_err(|kind| fail(None, kind));
-    }
     let device = wait_for_device(volume, world, deadline).map_err(|kind| fail(None, kind))?;
     let fail = |kind: Kind| fail(Some(&device), kind);
     let (mut luks, detached) = match header::load(volume, &device, world, deadline) {
@@ -139,12 +155,7 @@ pub fn attach(
         Err(Error { kind: kind @ (Kind::NameInUse { .. } | Kind::VolumeBusy { .. }), .. }) => {
             return taken_meanwhile(volume, world, kind, deadline).map_err(fail);
         }
-        Err(error) => {
-            // Whoever had a key that this run had not: hands, or ADE's scripts in the same image.
-            let mapping = world.mappings.find(&volume.name).ok().flatten();
-            let open = mapping.and_then(|found| already_open(volume, world, found, deadline).ok());
-            return open.ok_or_else(|| error.volume(&volume.name).device(Some(&device)));
-        }
+        Err(error) => return Err(error.volume(&volume.name).device(Some(&device))),
     };
     let header = luks.header().clone();
     verify(volume, world, deadline).map_err(fail)?;

@@ -102,17 +102,21 @@ fn open_on_another_device_is_a_conflict() {
 }
 
 #[test]
-fn what_others_opened_meanwhile_needs_no_key() {
-    let run = |device: &str| {
+fn what_others_opened_meanwhile_needs_nothing_of_ours() {
+    let run = |device: &str, change: fn(&mut Case)| {
         let mut case = Case::new();
         (case.mapping, case.mapping_after) = (mapping(device), 1);
-        case.disk = vec![Ok(vec![key("wrong")])];
+        change(&mut case);
         case.run().0
     };
-    let device = PathBuf::from("/dev/sdb");
-    assert_eq!(run("/dev/sdb"), Ok(Outcome::AlreadyOpen { device }));
-    let failure = run("/dev/sdz").unwrap_err();
-    assert!(matches!(failure.kind, Kind::KeyRejected { .. }), "{failure:?}");
+    let no_key = |case: &mut Case| case.disk = vec![Ok(vec![key("wrong")])];
+    let no_header = |case: &mut Case| case.formatted = false;
+    for change in [no_key, no_header] {
+        let device = PathBuf::from("/dev/sdb");
+        assert_eq!(run("/dev/sdb", change), Ok(Outcome::AlreadyOpen { device }));
+    }
+    assert_eq!(run("/dev/sdz", no_key).unwrap_err().kind.name(), "key-rejected");
+    assert_eq!(run("/dev/sdz", no_header).unwrap_err().kind.name(), "header-unusable");
 }
 
 /// Another run took the name (or the device with it) between the first look and activation.
