@@ -80,8 +80,7 @@ pub fn lent<F: Send, T>(
     thread::scope(|scope| {
         let mounting = on_thread(scope, move || {
             mounted_here(device, how, |_, directory| {
-                // The receivers are there until this thread has ended; then there is nobody to
-                // give anything to. Nothing is ever sent by the other: it is dropped.
+                // The one waits for it; the other end sends nothing, it is dropped after use.
                 let _ = give.send(open(directory));
                 drop(give);
                 let _ = unused.recv();
