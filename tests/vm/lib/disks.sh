@@ -14,6 +14,14 @@ readonly QUIETLY=(--batch-mode --disable-locks)
 # wants twice that while it shifts the data.
 readonly SHIFT=32M
 
+# encrypt DIR ARGUMENT...: cryptsetup reencrypt --encrypt with these. In DIR, because it keeps the
+# header in a file of the current directory meanwhile, named by a UUID that other cases use, too.
+encrypt() (
+    cd "$1" || exit
+    shift
+    exec cryptsetup reencrypt --encrypt --type luks2 "${CHEAP_KDF[@]}" "${QUIETLY[@]}" "$@"
+)
+
 # make_disks DIR: key disk, four volumes, their passphrases in DIR/keys.
 make_disks() {
     local dir=$1 volume
@@ -35,9 +43,8 @@ luks2_volume() {
     local dir=$1 volume=$2 image=$1/$2.img
     file_system "$image" "$volume"
     truncate --size +$SHIFT "$image"
-    cryptsetup reencrypt --encrypt --type luks2 --reduce-device-size $SHIFT \
-        --uuid "da7a000${volume#data}-0000-4000-8000-000000000000" \
-        "${CHEAP_KDF[@]}" "${QUIETLY[@]}" --key-file "$dir/keys/$volume" "$image"
+    encrypt "$dir" --reduce-device-size $SHIFT --uuid "da7a000${volume#data}-0000-4000-8000-000000000000" \
+        --key-file "$dir/keys/$volume" "$image"
 }
 
 # The device holds nothing but cipher text from its first sector to its last,
@@ -45,8 +52,7 @@ luks2_volume() {
 luks1_detached_volume() {
     local dir=$1 volume=$2 image=$1/$2.img header=$1/$2.header
     file_system "$image" "$volume"
-    cryptsetup reencrypt --encrypt --type luks2 --header "$header" \
-        "${CHEAP_KDF[@]}" "${QUIETLY[@]}" --key-file "$dir/keys/$volume" "$image"
+    encrypt "$dir" --header "$header" --key-file "$dir/keys/$volume" "$image"
     cryptsetup convert --type luks1 "${QUIETLY[@]}" "$header"
 }
 

@@ -17,25 +17,24 @@ readonly OTHER_PARTUUID=0c0a0003-0000-4000-8000-000000000000
 # the contents of partition 1.
 root_volume() {
     local dir=$1 plain=$2
-    local -a encrypt=(cryptsetup reencrypt --encrypt --type luks2 --uuid "$LUKS_UUID"
-        "${CHEAP_KDF[@]}" "${QUIETLY[@]}" --key-file "$dir/keys/root")
+    local -a volume=(--uuid "$LUKS_UUID" --key-file "$dir/keys/root" "$dir/root.img")
     mkdir -p "$dir/boot"
     case $LAYOUT in
         ade)
             mv "$plain" "$dir/root.img"
             mkdir "$dir/boot/luks"
-            "${encrypt[@]}" --header "$dir/boot/luks/osluksheader" "$dir/root.img"
+            encrypt "$dir" --header "$dir/boot/luks/osluksheader" "${volume[@]}"
             ;;
         luks2)
             mv "$plain" "$dir/root.img"
             truncate --size +"$SHIFT" "$dir/root.img"
-            "${encrypt[@]}" --reduce-device-size "$SHIFT" "$dir/root.img"
+            encrypt "$dir" --reduce-device-size "$SHIFT" "${volume[@]}"
             ;;
         lvm)
             python3 "$VM_DIR/lib/lvm.py" "$plain" "$dir/root.img"
             rm "$plain"
             truncate --size +"$SHIFT" "$dir/root.img"
-            "${encrypt[@]}" --reduce-device-size "$SHIFT" "$dir/root.img"
+            encrypt "$dir" --reduce-device-size "$SHIFT" "${volume[@]}"
             ;;
         *) die "no such layout: $LAYOUT" ;;
     esac
