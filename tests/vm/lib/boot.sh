@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # One boot of a guest under QEMU, with disks attached as Azure attaches them.
 
-# A boot takes 10-20 s alone on a machine; a busy one may take this long.
-readonly BOOT_LIMIT=${VM_BOOT_LIMIT:-240}
+# A boot takes 10-40 s alone on a machine; a busy one may take this long.
+readonly BOOT_LIMIT=${VM_BOOT_LIMIT:-400}
 
 # start_guest DIR WORDS...: starts the guest whose images are in DIR. WORDS go to the kernel command
 # line. The serial console is DIR/console.log (appended, so that a second boot follows the first)

@@ -2,7 +2,7 @@
 # The serial console of a guest that runs, as somebody in front of it sees and uses it.
 
 # A busy machine under TCG; what is waited for tells more than how long.
-readonly PATIENCE=${VM_BOOT_LIMIT:-240}
+readonly PATIENCE=$BOOT_LIMIT
 
 # seen PATTERN: waits until the console says it; an error when the guest ends or PATIENCE does.
 seen() {
