@@ -47,8 +47,9 @@ impl SystemHeaders {
         fstab::parse(&text).iter().any(|line| {
             let spec = DeviceSpec::parse(&line.device);
             let found = spec.and_then(|spec| self.devices.find(&spec).ok().flatten());
+            let at_need = ["noauto", "x-systemd.automount"];
             found.as_deref() == Some(device)
-                && !line.options.split(',').any(|word| word == "noauto")
+                && !line.options.split(',').any(|word| at_need.contains(&word))
         })
     }
 }

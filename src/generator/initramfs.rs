@@ -30,7 +30,10 @@ pub fn plan(configuration: &Configuration, competitors: &BTreeSet<String>) -> Pl
         }
     }
     for name in &refused {
-        self::refused(&mut plan, name);
+        // A slip of the boot loader's does not make an optional volume a required one.
+        let line = configuration.entries.iter().find(|entry| entry.volume.name == *name);
+        let options = line.map(|entry| entry.volume.options.clone()).unwrap_or_default();
+        self::refused(&mut plan, name, &options);
     }
     if !plan.files.is_empty() {
         template(&mut plan);
@@ -49,14 +52,14 @@ fn volume(plan: &mut Plan, entry: &Entry) {
 }
 
 /// A volume of which only the name is known, and that its unit will fail.
-fn refused(plan: &mut Plan, name: &VolumeName) {
+fn refused(plan: &mut Plan, name: &VolumeName, options: &Options) {
     let Some(names) = Names::of(name) else { return };
     let mut text = Text::for_all();
     text.section("Unit");
     text.why("What is said of this volume cannot be obeyed: it fails, and says why.");
     text.set("Before", ROOT_DEVICE);
     plan.text(&names.drop_ins(), "50-bektab.conf", text.finish());
-    required(plan, &names, &Options::default(), Text::for_all);
+    required(plan, &names, options, Text::for_all);
 }
 
 fn required(plan: &mut Plan, names: &Names, options: &Options, text: impl Fn() -> Text) {
