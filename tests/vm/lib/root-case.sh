@@ -50,7 +50,7 @@ make_root_tree() {
     bektab >"$tree/etc/bektab"
     {
         echo "$(root_device) / ext4 defaults 0 1"
-        echo "UUID=$BOOT_UUID /boot ext4 defaults 0 2"
+        echo "UUID=$BOOT_UUID /boot ext4 defaults,x-systemd.device-timeout=300 0 2"
         [[ -z $DATA_DISKS ]] || cat "$VM_DIR/guest/etc/fstab"
     } >"$tree/etc/fstab"
     if [[ -n $DATA_DISKS ]]; then

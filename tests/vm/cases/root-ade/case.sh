@@ -6,7 +6,7 @@ LAYOUT=ade
 KEY_FILES=(LinuxPassPhraseFileName=root)
 STEPS=(guest guest_again)
 
-bektab() { echo "osencrypt PARTUUID=$ROOT_PARTUUID LinuxPassPhraseFileName header=/boot/luks/osluksheader,discard,timeout=60,x-initrd.attach"; }
+bektab() { echo "osencrypt PARTUUID=$ROOT_PARTUUID LinuxPassPhraseFileName header=/boot/luks/osluksheader,discard,timeout=180,x-initrd.attach"; }
 
 guest() {
     root_unlocked

@@ -6,7 +6,7 @@ LAYOUT=lvm
 KEY_FILES=(LinuxPassPhraseFileName=root)
 STEPS=(guest guest_again)
 
-bektab() { echo "osencrypt UUID=$LUKS_UUID LinuxPassPhraseFileName discard,timeout=60,x-initrd.attach"; }
+bektab() { echo "osencrypt UUID=$LUKS_UUID LinuxPassPhraseFileName discard,timeout=180,x-initrd.attach"; }
 
 guest() {
     root_unlocked

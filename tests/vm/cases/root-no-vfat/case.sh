@@ -5,7 +5,7 @@ FLAVOURS=(bookworm-dracut)
 LAYOUT=ade
 KEY_FILES=(LinuxPassPhraseFileName=root)
 
-bektab() { echo "osencrypt PARTUUID=$ROOT_PARTUUID LinuxPassPhraseFileName header=/boot/luks/osluksheader,timeout=60,x-initrd.attach"; }
+bektab() { echo "osencrypt PARTUUID=$ROOT_PARTUUID LinuxPassPhraseFileName header=/boot/luks/osluksheader,timeout=180,x-initrd.attach"; }
 
 guest() {
     root_unlocked

@@ -6,7 +6,7 @@ LAYOUT=luks2
 KEY_FILES=()
 STEPS=(guest guest_again)
 
-bektab() { echo "osencrypt UUID=$LUKS_UUID - vault=https://$VAULT,timeout=60,x-initrd.attach"; }
+bektab() { echo "osencrypt UUID=$LUKS_UUID - vault=https://$VAULT,timeout=180,x-initrd.attach"; }
 
 guest() {
     root_unlocked
