@@ -14,6 +14,16 @@ root_unlocked() {
     equal 'the key disk is mounted nowhere' '' "$(key_mounts)"
     check 'no process of the program is left' no_process_left
     equal 'nothing secret is left' '' "$(places_with_secrets)"
+    time_to_mapping
+}
+
+# For people to read: from the moment the kernel has the last disk to the open volume.
+time_to_mapping() {
+    journalctl --boot --output=short-monotonic | tr --delete '[' | awk '
+        /Attached SCSI disk/ { disk = $1 + 0 }
+        /osencrypt unlocked with/ { mapping = $1 + 0 }
+        END { if (disk && mapping) printf "  time  %.1f s from the disk to the mapping\n", mapping - disk }
+    '
 }
 
 # The initramfs of initramfs-tools has no journal: there it is on the console (root-case.sh).
