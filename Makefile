@@ -85,8 +85,7 @@ install: man
 	for script in hooks scripts/local-top scripts/local-bottom; do \
 	    to="$(DESTDIR)$(initramfstoolsdir)/$$script/bek-unlock"; \
 	    install -D -m 0755 "initramfs-tools/$$script/bek-unlock" "$$to" && \
-	        sed -i 's|=/usr/bin/|=$(bindir)/|; s|=/usr/lib/bek-unlock/|=$(scriptdir)/|' "$$to" || \
-	        exit 1; \
+	        sed -i 's|=/usr/bin/|=$(bindir)/|' "$$to" || exit 1; \
 	done
 	install -D -m 0755 initramfs-tools/keyscript $(DESTDIR)$(scriptdir)/keyscript
 	sed -i 's|/usr/bin/bek-unlock|$(bindir)/bek-unlock|' $(DESTDIR)$(scriptdir)/keyscript

@@ -66,8 +66,9 @@ fn run(command: &Command) -> Result<(), Error> {
             report::result(initramfs::network(Path::new("/")));
             Ok(())
         }
-        Action::InitramfsPlan { kernel, root, tool } => {
-            report::result(&initramfs::plan(root, *tool, kernel.as_deref()));
+        Action::InitramfsPlan { crypttab, kernel, root, tool } => {
+            let crypttab = crypttab.as_deref();
+            report::result(&initramfs::plan(root, *tool, kernel.as_deref(), crypttab)?);
             Ok(())
         }
         Action::Keyscript => keyscript::run(),

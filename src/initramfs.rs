@@ -13,6 +13,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::config::keyscript::Listed;
 use crate::config::{self, Configuration, Origin};
 use crate::error::printable;
 use crate::volume::{Network, VolumeName};
@@ -63,6 +64,9 @@ impl Tool {
 pub struct Plan {
     /// The volumes it opens; the image needs none of ours without one.
     pub volumes: Vec<VolumeName>,
+    /// The volumes that cryptsetup-initramfs opens in it with our keyscript, as crypttab(5) writes
+    /// them.
+    pub keyscripts: Vec<String>,
     /// The lines of its bektab.
     pub lines: Vec<String>,
     /// Files to copy under the same path.
@@ -80,15 +84,29 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
-/// Plans the image of the system that `host` answers for.
-pub fn plan(configuration: &Configuration, host: &dyn Host, tool: Tool) -> Plan {
+/// Plans the image of the system that `host` answers for, in which cryptsetup-initramfs opens the
+/// volumes of `keyscripts`.
+pub fn plan(
+    configuration: &Configuration,
+    keyscripts: &[Listed],
+    host: &dyn Host,
+    tool: Tool,
+) -> Plan {
     let mut plan = Plan::default();
-    let selection = selection::select(configuration, host);
+    let mut selection = selection::select(configuration, host);
+    // ADE's name makes a line ADE's, whatever its keyscript: one of them opens the volume.
+    selection.entries.retain(|entry| {
+        let name = entry.volume.name.as_str();
+        entry.origin == Origin::Bektab || keyscripts.iter().all(|line| line.name != name)
+    });
     plan.warnings.extend(selection.warnings);
     modules::always(&mut plan);
     for entry in &selection.entries {
         carried::carry(&mut plan, entry, host);
         competing::warn(&mut plan, entry, host);
+    }
+    for line in keyscripts {
+        carried::keyscript(&mut plan, line, host);
     }
     let image = Configuration { entries: selection.entries, ..Configuration::default() };
     asked(&mut plan, image, host);
@@ -125,6 +143,7 @@ impl Plan {
             }
         };
         self.volumes.iter().for_each(|name| add("volume", name.as_str()));
+        self.keyscripts.iter().for_each(|name| add("keyscript", name));
         self.lines.iter().for_each(|line| add("bektab", line));
         self.files.iter().filter_map(|path| path.to_str()).for_each(|path| add("file", path));
         self.luks_uuids.iter().for_each(|uuid| add("luks-uuid", uuid));

@@ -97,9 +97,9 @@ unit_starts_what_is_installed() {
 scripts_start_what_is_installed() {
     local tree=$1 prefix=$2 path
     local -a paths
-    mapfile -t paths < <(sed -n 's/^\(exec \|PROGRAM=\|KEYSCRIPT=\)\([^ ]*\).*/\2/p' \
+    mapfile -t paths < <(sed -n 's/^\(exec \|PROGRAM=\)\([^ ]*\).*/\2/p' \
         "$tree$prefix/lib/bek-unlock/keyscript" "$tree$prefix/share/initramfs-tools/hooks/bek-unlock")
-    ((${#paths[@]} == 3)) || fail "$prefix: ${#paths[@]} paths in the scripts, not 3"
+    ((${#paths[@]} == 2)) || fail "$prefix: ${#paths[@]} paths in the scripts, not 2"
     for path in "${paths[@]}"; do
         [[ $path == "$prefix"/* && -x $tree$path ]] || fail "$prefix: the scripts start $path"
     done

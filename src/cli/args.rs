@@ -24,8 +24,10 @@ Commands:
                    standard output; asks nobody
   detach NAME      close it
   initramfs plan [--tool TOOL] [--root DIR] [--kernel RELEASE]
+      [--crypttab FILE]
                    what an image needs to open the root disk, for the TOOL that
-                   builds it: dracut or initramfs-tools
+                   builds it: dracut or initramfs-tools; FILE is the crypttab
+                   inside the image
   initramfs names|network
                    what an image's scripts attach, and whether it can need Key
                    Vault
@@ -82,6 +84,8 @@ pub enum Action {
     InitramfsNetwork,
     /// Say what an image needs.
     InitramfsPlan {
+        /// The crypttab that cryptsetup-initramfs has put into the image.
+        crypttab: Option<PathBuf>,
         /// Release of the kernel that the image is for.
         kernel: Option<String>,
         /// The system that the image is for.
@@ -111,7 +115,7 @@ impl Command {
 
     fn words(mut parser: lexopt::Parser) -> Result<Self, String> {
         let (mut json, mut verbose) = (false, false);
-        let (mut kernel, mut root, mut tool) = (None, None, None);
+        let (mut crypttab, mut kernel, mut root, mut tool) = (None, None, None, None);
         let mut words = Vec::new();
         while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
             match argument {
@@ -119,6 +123,7 @@ impl Command {
                 Long("version") => return Ok(Self::only(Action::Version)),
                 Long("json") => json = true,
                 Short('v') | Long("verbose") => verbose = true,
+                Long("crypttab") => crypttab = Some(PathBuf::from(text(parser.value())?)),
                 Long("kernel") => kernel = Some(text(parser.value())?),
                 Long("root") => root = Some(PathBuf::from(text(parser.value())?)),
                 Long("tool") => tool = Some(tool_named(&text(parser.value())?)?),
@@ -132,8 +137,9 @@ impl Command {
         let command = words.next().ok_or("no command given")?;
         let rest: Vec<String> = words.collect();
         let is_plan = command == "initramfs" && rest == ["plan"];
-        if !is_plan && (kernel.is_some() || root.is_some() || tool.is_some()) {
-            return Err("--kernel, --root and --tool are for initramfs plan".to_owned());
+        let has_plan_s = crypttab.is_some() || kernel.is_some() || root.is_some() || tool.is_some();
+        if !is_plan && has_plan_s {
+            return Err("--crypttab, --kernel, --root and --tool are for initramfs plan".to_owned());
         }
         let action = match (command.as_str(), rest.as_slice()) {
             ("attach", [name, fields @ ..]) if fields.len() <= 3 => {
@@ -152,6 +158,7 @@ impl Command {
             ("initramfs", [word]) if word == "names" => Action::InitramfsNames,
             ("initramfs", [word]) if word == "network" => Action::InitramfsNetwork,
             ("initramfs", _) if is_plan => Action::InitramfsPlan {
+                crypttab,
                 kernel,
                 root: root.unwrap_or_else(|| PathBuf::from("/")),
                 tool: tool.unwrap_or(Tool::Dracut),
@@ -230,6 +237,10 @@ mod tests {
             ("decode --json", "decode has no --json: the key alone is its result"),
             ("keyscript data1", "keyscript takes no arguments"),
             ("keyscript --json", "keyscript takes no arguments"),
+            (
+                "status --crypttab /etc/crypttab",
+                "--crypttab, --kernel, --root and --tool are for initramfs plan",
+            ),
             ("status --bogus", "invalid option '--bogus'"),
         ] {
             assert_eq!(parse(words).unwrap_err(), message, "{words}");

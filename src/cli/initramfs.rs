@@ -2,20 +2,31 @@
 
 use std::path::Path;
 
-use crate::config;
+use crate::config::{self, keyscript};
 use crate::edge::host::System;
 use crate::edge::process;
+use crate::error::{Error, Goal};
 use crate::initramfs::{self, Tool};
 use crate::volume::{Network, VolumeName};
 
 /// `plan`: the contents of an image, one item a line.
 ///
-/// Never fails: what is wrong is a warning in the plan, and the script shows it.
-pub fn plan(root: &Path, tool: Tool, kernel: Option<&str>) -> String {
+/// What is wrong is a warning in the plan, and the script shows it.
+///
+/// Errors: `ConfigurationUnreadable` for `crypttab`, the one that cryptsetup-initramfs has put into
+/// the image.
+pub fn plan(
+    root: &Path,
+    tool: Tool,
+    kernel: Option<&str>,
+    crypttab: Option<&Path>,
+) -> Result<String, Error> {
     // Key files are looked into, because only wrapped ones may go along.
     process::keep_secrets();
     let host = System::new(root, kernel);
-    initramfs::plan(&config::load(root), &host, tool).render()
+    let keyscripts = crypttab.map_or(Ok(Vec::new()), keyscript::load);
+    let keyscripts = keyscripts.map_err(|kind| Error::new(Goal::Run, kind))?;
+    Ok(initramfs::plan(&config::load(root), &keyscripts, &host, tool).render())
 }
 
 /// `names`: the volumes to attach at boot, one a line; a tab and `nofail` after those that the boot

@@ -3,11 +3,14 @@
 //! crypttab(5) of Debian names them: the fields of the line, decoded, with the device already found;
 //! each option it knows on its own; and how often the key was asked for before. The third field is
 //! that of bektab(5). Only these variables count, and each has its own place in a message.
+//!
+//! The lines themselves are read where an image is built: what is asked for then has to be there.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use super::fields;
+use super::file;
 use super::line::{Fault, Line, Word};
 use super::options;
 use crate::azure::id::SecretId;
@@ -21,6 +24,69 @@ pub struct Request {
     pub volume: Volume,
     /// How often it was asked for before; what `tries=` counts.
     pub tried: u32,
+}
+
+/// Where the keyscript is installed, whatever the prefix.
+const INSTALLED: &str = "/lib/bek-unlock/keyscript";
+
+/// The file that somebody has to mend, whose lines cryptsetup-initramfs copies.
+const CRYPTTAB: &str = "/etc/crypttab";
+
+/// A line of a crypttab(5) that asks us for its key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// Its first field as it is written.
+    pub name: String,
+    /// What is asked for: [`Kind::Configuration`] where the line does not parse. Its place is
+    /// /etc/crypttab without a line number, because the image's copy has other ones.
+    pub volume: Result<Volume, Kind>,
+}
+
+/// Reads the lines with our keyscript in a crypttab(5) that was made for an image.
+///
+/// Errors: `ConfigurationUnreadable`, also for a file that is not there.
+pub fn load(path: &Path) -> Result<Vec<Listed>, Kind> {
+    let missing = || Kind::ConfigurationUnreadable {
+        path: path.to_owned(),
+        reason: "no such file".to_owned(),
+    };
+    let content = file::read(Path::new("/"), path)?.ok_or_else(missing)?;
+    Ok(listed(&content))
+}
+
+/// The lines with our keyscript in the text of a crypttab(5).
+pub(crate) fn listed(content: &[u8]) -> Vec<Listed> {
+    let lines = file::lines(content).map(|(_, line)| String::from_utf8_lossy(line));
+    lines
+        .filter_map(|text| {
+            let line = Line { file: Path::new(CRYPTTAB), number: 0, text: &text };
+            let [name, device, key, options, ..] = *line.words() else { return None };
+            is_ours(&options).then(|| Listed {
+                name: name.raw.to_owned(),
+                volume: volume(&name, &device, &key, &options).map_err(|fault| line.blame(fault)),
+            })
+        })
+        .collect()
+}
+
+/// Whether `keyscript=` is ours; of two the last one counts, as for cryptsetup-initramfs.
+fn is_ours(options: &Word<'_>) -> bool {
+    let scripts = options.split(&[',']).filter_map(|word| word.raw.strip_prefix("keyscript="));
+    scripts.last().is_some_and(|script| script.ends_with(INSTALLED))
+}
+
+fn volume(
+    name: &Word<'_>,
+    device: &Word<'_>,
+    key: &Word<'_>,
+    options: &Word<'_>,
+) -> Result<Volume, Fault> {
+    Ok(Volume {
+        name: fields::name(name)?,
+        device: fields::device(device)?,
+        key: self::key(key)?,
+        options: options::parse_keyscript(options)?,
+    })
 }
 
 /// Reads the variables in `environment`; all others are nobody's business here.
@@ -168,6 +234,31 @@ mod tests {
         let options = request.unwrap().volume.options;
         assert_eq!(options.header, HeaderSpec::parse("/boot/a,b"));
         assert_eq!(options.key_slot, Some(3));
+    }
+
+    #[test]
+    fn lines_are_ours_by_their_keyscript() {
+        let lines = listed(
+            b"# c UUID=1 none keyscript=/usr/lib/bek-unlock/keyscript\n\
+              a UUID=5f1e v.vault.azure.net/secrets/s luks,keyscript=/usr/lib/bek-unlock/keyscript\n\
+              b /dev/sdb1 none ca=/etc/ca.pem,keyscript=/opt/x/lib/bek-unlock/keyscript,initramfs\n\
+              c UUID=1 none luks,keyscript=/lib/cryptsetup/scripts/decrypt_keyctl\n\
+              d UUID=1 /etc/lib/bek-unlock/keyscript luks\n\
+              e UUID=1 a/b luks,keyscript=/usr/lib/bek-unlock/keyscript\n",
+        );
+        let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "e"]);
+        let volumes: Vec<_> = lines.iter().map(|line| line.volume.as_ref()).collect();
+        assert!(matches!(volumes[0].unwrap().key, KeySpec::Secret(_)));
+        assert_eq!(volumes[1].unwrap().options.ca.as_deref(), Some(Path::new("/etc/ca.pem")));
+        let message = volumes[2].unwrap_err().to_string();
+        assert!(message.starts_with("/etc/crypttab: a file name on the key disk"), "{message}");
+    }
+
+    #[test]
+    fn a_crypttab_that_is_not_there_is_an_error() {
+        let message = load(Path::new("/proc/no/crypttab")).unwrap_err().to_string();
+        assert!(message.contains("/proc/no/crypttab"), "{message}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::host::{FileState, Host, Place};
 use super::{Plan, modules};
 use crate::azure::wrapped;
+use crate::config::keyscript::Listed;
 use crate::config::{Entry, render};
 use crate::header::identity::{self, Reencryption};
 use crate::volume::{HeaderSpec, KekAlgorithm, KeySpec, Network, Volume};
@@ -26,6 +27,34 @@ pub(super) fn carry(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
             entry.file.display(),
             entry.line
         )),
+    }
+}
+
+/// Adds what the keyscript needs for a volume that cryptsetup-initramfs opens.
+pub(super) fn keyscript(plan: &mut Plan, line: &Listed, host: &dyn Host) {
+    // Also for a line that does not parse: at boot the keyscript says why there is no key.
+    plan.keyscripts.push(line.name.clone());
+    let volume = match &line.volume {
+        Ok(volume) => volume,
+        Err(problem) => {
+            plan.warnings.push(format!(
+                "{}: {problem}; the keyscript will find no key; mend that line, then: {{rebuild}}",
+                line.name
+            ));
+            return;
+        }
+    };
+    let prepared = need(plan, volume, host);
+    let is_elsewhere = matches!(prepared.options.header, Some(HeaderSpec::On { .. }));
+    if let Some(HeaderSpec::Path(path) | HeaderSpec::On { path, .. }) = &volume.options.header
+        && is_elsewhere
+    {
+        plan.warnings.push(format!(
+            "{}: the header {} is on a file system of its own, which cryptsetup-initramfs does \
+             not mount; write a line in bektab instead",
+            volume.name,
+            path.display()
+        ));
     }
 }
 
