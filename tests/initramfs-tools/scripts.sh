@@ -380,6 +380,15 @@ STDERR
     [[ -e $root/image/conf/bek-unlock/network && ! -e $root/image/conf/bek-unlock/keyscript ]]
 }
 
+test_a_name_service_that_is_there_is_kept() {
+    printf '%s\t%s\n' volume osencrypt network maybe >"$root/plan"
+    mkdir -p "$root/image/etc"
+    echo 'hosts: mymachines dns' >"$root/image/etc/nsswitch.conf"
+    hook
+    [[ $(<"$root/image/etc/nsswitch.conf") == 'hosts: mymachines dns' ]]
+    [[ -e $root/image/conf/bek-unlock/network ]]
+}
+
 test_a_plan_without_network_brings_none() {
     printf 'volume\tosencrypt\nbektab\tosencrypt UUID=5f1e\n' >"$root/plan"
     hook
