@@ -16,6 +16,9 @@ WORK=$(mktemp -d)
 readonly WORK
 trap 'rm -rf "$WORK"' EXIT
 
+# Without a network, and among no processes but its own: the hooks end some.
+readonly APART=(unshare --map-root-user --net --pid --fork --kill-child --mount-proc)
+
 readonly OS_PLAN='volume	osencrypt
 bektab	osencrypt PARTUUID=0c0a - x-initrd.attach,machine-name=a\040b
 file	/etc/keys/osencrypt.wrapped
@@ -37,7 +40,7 @@ main() {
     run without_systemd_a_hook_opens_the_volumes
     run no_plan_is_an_error
     run another_root_has_its_own_plan
-    if unshare --map-root-user --net true 2>/dev/null; then
+    if "${APART[@]}" true 2>/dev/null; then
         local shell
         for shell in dash 'busybox sh' bash; do
             command -v "${shell%% *}" >/dev/null || continue
@@ -46,9 +49,10 @@ main() {
             run hook_takes_dracuts_own_luks_words_out "$shell"
             run hook_attaches_once_in_order "$shell"
             run nothing_runs_on_behind_the_cleanup "$shell"
+            run the_cleanup_ends_nobody_else "$shell"
         done
     else
-        echo 'dracut module: hooks are left out, there are no user namespaces here'
+        echo 'dracut module: hooks are left out, there are no namespaces here'
     fi
     echo 'dracut module: fine'
 }
@@ -256,6 +260,15 @@ nothing_runs_on_behind_the_cleanup() {
     [[ ! -e $initdir/run/initramfs/bek-unlock-pid ]] && expect "$(calls attach)" 'attach -- root'
 }
 
+# The number of what was started is that of another process by now, which is alive behind the cleanup:
+# it is what answers.
+the_cleanup_ends_nobody_else() {
+    mkfifo "$initdir/asked"
+    boot "$1" 'bek-unlock-cleanup.sh' other=yes
+    expect "$(cat "$initdir/calls")" alive || return 1
+    [[ ! -e $initdir/run/initramfs/bek-unlock-pid ]]
+}
+
 # A new boot, with or without networkd in the image.
 networkd_is() {
     local unit=lib/systemd/system/systemd-networkd.service
@@ -299,20 +312,26 @@ getargbool() {
     [ "$neednet" != 0 ] || return 1
     [ "$neednet" = 1 ] || [ -e "$initdir/etc/cmdline.d/10-bek-unlock.conf" ]
 }
+if [ -n "$other" ]; then
+    (read -r _ <"$initdir/asked" && echo alive >>"$initdir/calls") &
+    mkdir -p "$initdir/run/initramfs"
+    echo "$! 1" >"$initdir/run/initramfs/bek-unlock-pid"
+fi
 for hook in $hooks; do
-    if [ "$hook" = bek-unlock-cleanup.sh ]; then
+    if [ -e "$initdir/attached" ] && [ "$hook" = bek-unlock-cleanup.sh ]; then
         read -r _ <"$initdir/attached"
         exec 4<"$initdir/alive"
     fi
     . "$initdir/$hook"
 done
+[ -z "$other" ] || echo >"$initdir/asked"
 wait
 # The end of the file is the end of the attempt that has it open.
 [ ! -e "$initdir/alive" ] || cat <&4
 BOOT
     # shellcheck disable=SC2086 # busybox sh is two words
-    env PATH="$initdir/bin:$PATH" hooks="$hooks" names='' network='' neednet='' netroot='' ip='' "$@" \
-        timeout 60 unshare --map-root-user --net $shell "$initdir/boot" || fail "$shell: $hooks: status $?"
+    env PATH="$initdir/bin:$PATH" hooks="$hooks" names='' network='' neednet='' netroot='' ip='' other='' "$@" \
+        timeout 60 "${APART[@]}" $shell "$initdir/boot" || fail "$shell: $hooks: status $?"
 }
 
 # calls WORD: what was noted with this beginning.

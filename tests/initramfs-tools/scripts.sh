@@ -307,6 +307,7 @@ begun() {
     : >"$root/run/netplan/bektest0.yaml"
     echo '7 (init) S 1 7 7 0' >"$root/proc/7/stat"
     echo '42 (bek-unlock) S 1 42 42 0' >"$root/proc/42/stat"
+    printf '%s\0' /bin/sh /scripts/local-top/bek-unlock >"$root/proc/42/cmdline"
     echo '43 (ipconfig) S 42 42 42 0' >"$root/proc/43/stat"
 }
 
@@ -320,6 +321,34 @@ ip address flush dev bektest0
 ip link set dev bektest0 down
 SAID
     [[ -z $(find "$root/run" -type f) ]]
+}
+
+test_a_process_that_is_another_s_is_left_alone() {
+    local cmdline
+    for cmdline in /usr/sbin/daemon '' missing; do
+        rm -rf "$root"/proc/[0-9]* "$root/run/netplan"
+        begun
+        : >"$root/said"
+        printf '%s\0' "$cmdline" >"$root/proc/42/cmdline"
+        [[ $cmdline != missing ]] || rm "$root/proc/42/cmdline"
+        local_bottom
+        said <<'SAID'
+ip address flush dev bektest0
+ip link set dev bektest0 down
+SAID
+        [[ -z $(find "$root/run" -type f) && ! -s $WORK/stderr ]] || return 1
+    done
+}
+
+test_the_network_of_the_root_stays() {
+    begun
+    echo bektest0 >"$root/run/initramfs/open-iscsi.interface"
+    local_bottom
+    said <<'SAID'
+kill -KILL 43
+kill -KILL 42
+SAID
+    [[ -e $root/run/net-bektest0.conf && ! -e $root/run/initramfs/bek-unlock.network ]]
 }
 
 test_a_network_that_was_asked_for_stays() {
