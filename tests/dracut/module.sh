@@ -280,7 +280,7 @@ networkd_is() {
 # boot SHELL HOOKS [WHAT=VALUE...]: sources the hooks as dracut does, in a network without interfaces
 # and with its paths below the image's directory. WHAT is what the program says (names, network) or
 # the kernel command line (ip, neednet, netroot). systemctl and getargbool are functions: a shell with
-# built-in commands would prefer those to files.
+# built-in commands would prefer those to files. unshare takes no notice of TERM while it waits.
 boot() {
     local shell=$1 hooks=$2 hook
     shift 2
@@ -331,7 +331,7 @@ wait
 BOOT
     # shellcheck disable=SC2086 # busybox sh is two words
     env PATH="$initdir/bin:$PATH" hooks="$hooks" names='' network='' neednet='' netroot='' ip='' other='' "$@" \
-        timeout 60 "${APART[@]}" $shell "$initdir/boot" || fail "$shell: $hooks: status $?"
+        timeout --signal=KILL 60 "${APART[@]}" $shell "$initdir/boot" || fail "$shell: $hooks: status $?"
 }
 
 # calls WORD: what was noted with this beginning.
