@@ -110,6 +110,7 @@ pub fn plan(
     }
     let image = Configuration { entries: selection.entries, ..Configuration::default() };
     asked(&mut plan, image, host);
+    competing::ade(&mut plan, host, tool);
     modules::check(&mut plan, host);
     for warning in &mut plan.warnings {
         *warning = printable(&warning.replace("{rebuild}", tool.rebuild()), 400);

@@ -24,6 +24,7 @@ use crate::volume::DeviceSpec;
 
 use kernel::Kernel;
 
+mod dracut;
 mod kernel;
 mod place;
 mod stack;
@@ -98,6 +99,10 @@ impl Host for System {
     fn device(&self, device: &DeviceSpec) -> bool {
         // Of a tree, and where there is no /sys, nothing is known, and nothing is held against it.
         !self.runs || self.sysfs.nodes().is_empty() || self.find(device).is_some()
+    }
+
+    fn dracut_modules(&self) -> Vec<String> {
+        dracut::modules(&self.root)
     }
 
     fn file(&self, path: &Path) -> FileState {

@@ -3,8 +3,10 @@
 //! Two units for one mapping race: the second one fails, or asks for a passphrase on a console that
 //! nobody sees.
 
-use super::Plan;
-use super::host::Host;
+use std::path::Path;
+
+use super::host::{FileState, Host};
+use super::{Plan, Tool};
 use crate::config::{Entry, Origin};
 use crate::volume::DeviceSpec;
 
@@ -35,6 +37,57 @@ pub(super) fn warn(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
             ));
         }
     }
+}
+
+/// Where initramfs-tools(7) looks for hooks and scripts.
+const INITRAMFS_TOOLS: [&str; 2] = ["/etc/initramfs-tools", "/usr/share/initramfs-tools"];
+
+/// What ADE puts there: one copies the header, the other opens the disk.
+const ADE_SCRIPTS: [&str; 2] = ["hooks/crypt-ade-hook", "scripts/init-premount/crypt-ade-boot"];
+
+/// What the directories of ADE's dracut modules begin with: 91ade, 91adeOnline.
+const ADE_MODULES: &str = "91ade";
+
+/// Warns of ADE's own scripts, where the image opens something.
+pub(super) fn ade(plan: &mut Plan, host: &dyn Host, tool: Tool) {
+    if plan.volumes.is_empty() && plan.keyscripts.is_empty() {
+        return;
+    }
+    let warning = match tool {
+        Tool::Dracut => dracut(host),
+        Tool::InitramfsTools => initramfs_tools(host),
+    };
+    plan.warnings.extend(warning);
+}
+
+fn dracut(host: &dyn Host) -> Option<String> {
+    let mut found = host.dracut_modules();
+    found.retain(|name| name.starts_with(ADE_MODULES));
+    let names: Vec<&str> =
+        found.iter().map(|name| name.trim_start_matches(|c: char| c.is_ascii_digit())).collect();
+    (!found.is_empty()).then(|| {
+        format!(
+            "Azure Disk Encryption's {} in dracut's modules.d would open the disk, too; write \
+             omit_dracutmodules+=\" {} \" in /etc/dracut.conf.d/90-bek-unlock.conf, then: {{rebuild}}",
+            found.join(" and "),
+            names.join(" ")
+        )
+    })
+}
+
+fn initramfs_tools(host: &dyn Host) -> Option<String> {
+    let all = INITRAMFS_TOOLS.iter().flat_map(|directory| {
+        ADE_SCRIPTS.iter().map(move |script| format!("{directory}/{script}"))
+    });
+    let found: Vec<String> =
+        all.filter(|path| host.file(Path::new(path)) == FileState::File).collect();
+    (!found.is_empty()).then(|| {
+        format!(
+            "Azure Disk Encryption's own scripts would open the disk, too; move {} to another \
+             directory, then: {{rebuild}}",
+            found.join(" and ")
+        )
+    })
 }
 
 /// Whether it is made of what UUIDs are made of. That of a header is whatever somebody wrote there,

@@ -19,6 +19,10 @@ pub trait Host {
     /// Whether there is such a device now.
     fn device(&self, device: &DeviceSpec) -> bool;
 
+    /// The directories of dracut's modules, such as `50bek-unlock`, without those that its
+    /// configuration omits.
+    fn dracut_modules(&self) -> Vec<String>;
+
     /// What is at an absolute path.
     fn file(&self, path: &Path) -> FileState;
 

@@ -17,6 +17,7 @@ struct Machine {
     bektab: String,
     crypttab: String,
     command_line: String,
+    dracut_modules: Vec<String>,
     files: BTreeMap<PathBuf, Vec<u8>>,
     stack: Stack,
     boot: Option<FileSystem>,
@@ -31,6 +32,7 @@ impl Machine {
             bektab: bektab.to_owned(),
             crypttab: String::new(),
             command_line: String::new(),
+            dracut_modules: vec!["50bek-unlock".to_owned(), "90crypt".to_owned()],
             files: files.iter().map(|path| (path.into(), Vec::new())).collect(),
             stack: Stack { mappings: vec!["osencrypt".to_owned()], unknown: vec![] },
             boot: Some(FileSystem {
@@ -89,6 +91,10 @@ impl Host for Machine {
 
     fn device(&self, device: &DeviceSpec) -> bool {
         *device != DeviceSpec::Uuid("gone".to_owned())
+    }
+
+    fn dracut_modules(&self) -> Vec<String> {
+        self.dracut_modules.clone()
     }
 
     fn file(&self, path: &Path) -> FileState {
@@ -389,6 +395,35 @@ fn whatever_would_keep_the_image_from_unlocking_is_said() {
     says(Machine::new(vault).with(|m| m.authorities = None), "no certificate authorities");
     let ca = format!("{vault},ca=/etc/own.pem");
     says(Machine::new(&ca), "the CA bundle /etc/own.pem is not there");
+}
+
+#[test]
+fn ades_own_scripts_beside_ours_are_said() {
+    let hook = "/usr/share/initramfs-tools/hooks/crypt-ade-hook";
+    let both = |machine: Machine| {
+        machine.with(|m| {
+            m.dracut_modules.extend(["91ade", "91adeOnline"].map(str::to_owned));
+            m.files.insert(hook.into(), Vec::new());
+        })
+    };
+    let warnings = |machine: &Machine, tool: Tool| {
+        plan(&machine.configuration(), &machine.keyscripts(), machine, tool).warnings
+    };
+    let os = both(Machine::new(&format!("{OS},x-initrd.attach\n")));
+    let said = warnings(&os, Tool::Dracut);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("91ade and 91adeOnline") && said[0].ends_with("then: dracut --force"));
+    assert!(said[0].contains("omit_dracutmodules+=\" ade adeOnline \""), "{said:?}");
+    for machine in [os, both(asking(&["a UUID=5f1e none luks"]))] {
+        let said = warnings(&machine, Tool::InitramfsTools);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains(&format!("move {hook} to")), "{said:?}");
+        assert!(said[0].ends_with("then: update-initramfs -u"), "{said:?}");
+    }
+    // Whoever opens nothing is in nobody's way.
+    let none = both(Machine::new("data1 UUID=5f1e - nofail\n"));
+    assert_eq!(warnings(&none, Tool::Dracut), [""; 0]);
+    assert_eq!(warnings(&none, Tool::InitramfsTools), [""; 0]);
 }
 
 #[test]

@@ -211,3 +211,21 @@ fn a_kernel_has_its_modules_their_aliases_and_what_is_built_in() {
     assert_eq!(System::new(root.path(), Some("6.2")).module("vfat"), ModuleState::Unknown);
     assert_eq!(System::new(root.path(), Some("../6.1")).module("vfat"), ModuleState::Unknown);
 }
+
+#[test]
+fn modules_of_dracut_that_are_omitted_are_not_there() {
+    let (root, system) = tree(FSTAB);
+    for module in ["50bek-unlock", "91ade", "91adeOnline"] {
+        write(root.path(), &format!("usr/lib/dracut/modules.d/{module}/module-setup.sh"), "");
+    }
+    write(root.path(), "usr/lib/dracut/modules.d/92ade/README", "");
+    assert_eq!(system.dracut_modules(), ["50bek-unlock", "91ade", "91adeOnline"]);
+    let omit = |file: &str, text: &str| write(root.path(), file, text);
+    omit("etc/dracut.conf", "# omit_dracutmodules+=\" adeOnline \"\nomit_dracutmodules+=' ade '\n");
+    assert_eq!(system.dracut_modules(), ["50bek-unlock", "91adeOnline"]);
+    let part = "dracut.conf.d/90-bek-unlock.conf";
+    omit(&format!("usr/lib/dracut/{part}"), "omit_dracutmodules=\"bek-unlock\" # ade\n");
+    assert_eq!(system.dracut_modules(), ["91ade", "91adeOnline"]);
+    omit(&format!("etc/{part}"), "omit_dracutmodules+=\" ade adeOnline \"\n");
+    assert_eq!(system.dracut_modules(), ["50bek-unlock"]);
+}
