@@ -349,6 +349,7 @@ impl Kind {
             | Self::KeyDiskMissing { .. }
             | Self::KeyDiskUnreadable { .. }
             | Self::KeyFileUnusable { .. }
+            | Self::MaterialRefused { refusal: Refusal::NoToken, .. }
             | Self::MemoryShort { .. }
             | Self::PromptUnanswered { .. }
             | Self::SecretMissing { .. }

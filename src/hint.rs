@@ -129,6 +129,10 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
                 "is it the right vault? the tags are MachineName and",
                 "DiskEncryptionKeyFileName; machine-name= sets the first",
             ],
+            SecretProblem::TooMany(_) => &[
+                "name the machine with --machine-name, or the secret with --secret",
+                "list them: bek-unlock secrets --vault URL",
+            ],
         },
         Kind::SignInRefused(refusal) => sign_in::refused(refusal),
         Kind::SignInUnavailable(ways) => sign_in::unavailable(ways),

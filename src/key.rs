@@ -8,6 +8,7 @@
 pub mod candidates;
 pub mod disk;
 pub mod file;
+pub mod material;
 pub mod prompt;
 pub mod unwrap;
 pub mod vault;
@@ -58,8 +59,10 @@ pub struct Candidate {
 pub enum SourceName {
     /// The small vfat disk labelled `BEK VOLUME`.
     KeyDisk,
-    /// A key or wrapped-key file named in bektab.
+    /// A key or wrapped-key file, or what somebody pasted.
     File,
+    /// A token in a LUKS2 header, where ADE puts the wrapped key of a confidential VM's disk.
+    Token,
     /// A secret in Key Vault, by URL or by tags.
     KeyVault,
     /// A person.
@@ -72,6 +75,7 @@ impl SourceName {
         match self {
             Self::KeyDisk => "key-disk",
             Self::File => "file",
+            Self::Token => "luks2-token",
             Self::KeyVault => "key-vault",
             Self::Prompt => "prompt",
         }

@@ -152,6 +152,16 @@ pub fn recognise(input: &Secret) -> Result<Vec<Material>, Refusal> {
     Ok(materials)
 }
 
+/// The recovery password of BitLocker that `input` is in another way of writing than the one
+/// libcryptsetup takes: blanks for hyphens, a line end behind it.
+pub fn recovery_password(input: &Secret) -> Option<Secret> {
+    let bytes = input.expose();
+    if bytes.len() > KEY_LIMIT || password::is_exact(bytes) {
+        return None;
+    }
+    password::read(bytes)?.ok().map(Secret::from)
+}
+
 /// The one key among `materials`, and what it was in.
 ///
 /// The same key several times is one: ADE gives all disks of a VM the same. Errors: it is still

@@ -228,6 +228,7 @@ fn phrase(source: SourceName) -> &'static str {
     match source {
         SourceName::KeyDisk => "the key disk",
         SourceName::File => "a key file",
+        SourceName::Token => "the LUKS2 token",
         SourceName::KeyVault => "Key Vault",
         SourceName::Prompt => "a typed passphrase",
     }

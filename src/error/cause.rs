@@ -108,6 +108,9 @@ impl fmt::Display for Kind {
                     SecretProblem::NoneMatches(seen) => {
                         write!(f, "key vault {vault}: none of {seen} secrets has tags for {what}")
                     }
+                    SecretProblem::TooMany(found) => {
+                        write!(f, "key vault {vault}: {found} secrets may be those of {what}")
+                    }
                 }
             }
             Self::SignInRefused(refusal) => refusal.fmt(f),

@@ -60,6 +60,8 @@ pub enum SecretProblem {
     NotFound,
     /// No secret of the vault carries matching tags; how many were looked at.
     NoneMatches(usize),
+    /// More secrets may be the disk's than are tried; how many.
+    TooMany(usize),
 }
 
 /// A refusal by Key Vault.

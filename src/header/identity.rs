@@ -10,6 +10,7 @@ use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::error::printable;
+use crate::secret::Secret;
 
 mod luks1;
 mod luks2;
@@ -85,6 +86,13 @@ pub fn read(source: &mut (impl Read + Seek)) -> Result<Identity, Problem> {
         None => luks2::read(source)?,
     };
     if identity.extent > EXTENT_MAX { Err(Problem::TooLarge) } else { Ok(identity) }
+}
+
+/// The JSON metadata of a LUKS2 header at the start of `source`, from the newer copy that is whole.
+///
+/// Errors: as for [`read`]; [`Problem::NotLuks`] for LUKS1, which has none.
+pub fn metadata(source: &mut (impl Read + Seek)) -> Result<Secret, Problem> {
+    luks2::metadata(source)
 }
 
 /// `N` bytes at `offset`; `None` where `source` has fewer.

@@ -38,6 +38,7 @@ pub(super) fn refused(refusal: &Refusal) -> &'static [&'static str] {
         Refusal::NoMember | Refusal::NotText { .. } | Refusal::Pem => {
             &["give the answer of unwrapKey, or the secret with its value"]
         }
+        Refusal::NoToken => &["only disks of confidential VMs have one: is it such a disk?"],
         Refusal::NotWrapped { .. } => &["is it the right secret? its tags say that it is wrapped"],
         Refusal::Nul => &["take them out first: tr -d '\\000'"],
         Refusal::RecoveryPassword(_) => {

@@ -7,17 +7,17 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::{Candidate, KeySource, SourceName};
 use crate::azure::Azure;
 use crate::azure::id::{Host, KeyId, SecretId};
-use crate::azure::matching::{Machine, matching};
+use crate::azure::matching::Machine;
 use crate::azure::vault::VaultSecret;
 use crate::deadline::Deadline;
 use crate::error::{Kind, SecretProblem, short};
 use crate::secret::Secret;
-use crate::volume::{KekAlgorithm, KeyFileName};
+use crate::volume::KekAlgorithm;
 
 use form::Form;
 pub use plan::{Lookup, MachineName};
@@ -25,11 +25,9 @@ use plan::{Step, plan};
 
 mod form;
 mod plan;
+mod search;
 #[cfg(test)]
 mod tests;
-
-/// IMDS answers this from memory; the VM's name is not worth more.
-const VM_NAME_LIMIT: Duration = Duration::from_secs(10);
 
 /// What bektab says about the KEK.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,13 +61,14 @@ impl KeyVault {
     fn vault(&self) -> &Host {
         match &self.lookup {
             Lookup::Secret(id) => id.host(),
-            Lookup::Tags { vault, .. } => vault.host(),
+            Lookup::Rescue { vault, .. } | Lookup::Tags { vault, .. } => vault.host(),
         }
     }
 
     fn step(&mut self, step: &Step, deadline: &Deadline<'_>) -> Result<Option<Candidate>, Kind> {
         match step {
             Step::Read(id) => self.read(id, deadline),
+            Step::SearchRescue => self.search_rescue(deadline),
             Step::SearchNamed(name) => self.search(Machine::Named(name), deadline),
             Step::SearchUnnamed => self.search(Machine::Unnamed, deadline),
             Step::SearchVmName => match self.vm_name(deadline)? {
@@ -78,81 +77,6 @@ impl KeyVault {
             },
             Step::Versions(id) => self.versions(id, deadline),
         }
-    }
-
-    /// The VM's name, if there is a secret it could decide about; IMDS is asked for nothing else.
-    fn vm_name(&self, deadline: &Deadline<'_>) -> Result<Option<String>, Kind> {
-        let Lookup::Tags { vault, files, .. } = &self.lookup else { return Ok(None) };
-        let mut azure = self.azure.borrow_mut();
-        let listing = azure.disk_secrets(vault, deadline)?;
-        let undecided = matching(&listing.secrets, files, Machine::Any)
-            .into_iter()
-            .any(|found| found.tags.machine.is_some() && !self.is_planned(&found.id));
-        if !undecided {
-            return Ok(None);
-        }
-        Ok(azure.vm_name(&deadline.within(VM_NAME_LIMIT)).unwrap_or_else(|kind| {
-            log::debug!("going on without the VM's name: {kind}");
-            None
-        }))
-    }
-
-    /// Whether a search found it already: its older versions stand at the end of the plan.
-    fn is_planned(&self, id: &SecretId) -> bool {
-        self.plan.contains(&Step::Versions(id.clone()))
-    }
-
-    /// Plans the secrets with fitting tags: they next, their older versions last of all.
-    fn search(
-        &mut self,
-        machine: Machine<'_>,
-        deadline: &Deadline<'_>,
-    ) -> Result<Option<Candidate>, Kind> {
-        let Lookup::Tags { vault, files, .. } = &self.lookup else { return Ok(None) };
-        let listing = self.azure.borrow_mut().disk_secrets(vault, deadline)?;
-        let mut next = Vec::new();
-        for secret in matching(&listing.secrets, files, machine) {
-            if self.is_planned(&secret.id) {
-                continue;
-            }
-            self.plan.push_back(Step::Versions(secret.id.clone()));
-            if secret.attributes.enabled {
-                next.push(Step::Read(secret.id.clone()));
-            } else {
-                self.remember(missing(&secret.id, SecretProblem::Disabled));
-            }
-        }
-        for step in next.into_iter().rev() {
-            self.plan.push_front(step);
-        }
-        Ok(None)
-    }
-
-    /// Plans the older versions of a secret whose newest one did not do.
-    fn versions(
-        &mut self,
-        id: &SecretId,
-        deadline: &Deadline<'_>,
-    ) -> Result<Option<Candidate>, Kind> {
-        let listed = self.azure.borrow_mut().versions(id, deadline);
-        let versions = match listed {
-            Ok(versions) => versions,
-            // Not a failure of its own: reading a secret by URL needs no right to list.
-            Err(kind @ Kind::VaultDenied(_)) => {
-                log::debug!("older versions of {id} are not tried: {kind}");
-                return Ok(None);
-            }
-            Err(kind) => return Err(kind),
-        };
-        let usable = versions.into_iter().filter(|version| version.attributes.enabled);
-        let unread: Vec<Step> = usable
-            .filter(|version| !self.seen.contains(&version.id))
-            .map(|version| Step::Read(version.id))
-            .collect();
-        for step in unread.into_iter().rev() {
-            self.plan.push_front(step);
-        }
-        Ok(None)
     }
 
     fn read(&mut self, id: &SecretId, deadline: &Deadline<'_>) -> Result<Option<Candidate>, Kind> {
@@ -247,11 +171,13 @@ impl KeySource for KeyVault {
         }
         match (&self.failure, &self.lookup) {
             (Some(kind), _) => Err(kind.clone()),
-            (None, Lookup::Tags { vault, files, .. }) if self.seen.is_empty() => {
+            (None, Lookup::Rescue { vault, .. } | Lookup::Tags { vault, .. })
+                if self.seen.is_empty() =>
+            {
                 let listing = self.azure.borrow_mut().disk_secrets(vault, deadline)?;
                 Err(Kind::SecretMissing {
                     vault: vault.host().clone(),
-                    what: files.first().map_or("this disk".to_owned(), KeyFileName::to_string),
+                    what: self.wanted(),
                     problem: SecretProblem::NoneMatches(listing.seen),
                 })
             }

@@ -75,6 +75,8 @@ pub enum Refusal {
     MixedAlphabets,
     /// JSON without a member that holds a key.
     NoMember,
+    /// A header without a LUKS2 token of ADE.
+    NoToken,
     /// The member that should hold a key is no text.
     NotText {
         /// Its name.
@@ -201,6 +203,7 @@ impl fmt::Display for Refusal {
                 f.write_str("mixes both alphabets of base64 (+ or / and - or _)")
             }
             Self::NoMember => f.write_str("is JSON without a value"),
+            Self::NoToken => f.write_str("has no LUKS2 token of type Azure_Disk_Encryption"),
             Self::NotText { member } => write!(f, "is JSON whose \"{member}\" is no text"),
             Self::NotWrapped { bytes } => {
                 write!(f, "should be wrapped, but {bytes} bytes are no wrapped key")

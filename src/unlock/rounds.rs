@@ -64,7 +64,7 @@ fn patience<'d>(source: SourceName, others_left: bool, deadline: &Deadline<'d>) 
             deadline.within(LOCAL_PATIENCE.min(deadline.remaining() / 2))
         }
         // Whoever is to type needs time for it. A file asks Key Vault, too, when it is wrapped.
-        SourceName::File | SourceName::KeyVault if others_left => {
+        SourceName::File | SourceName::KeyVault | SourceName::Token if others_left => {
             deadline.within(NETWORK_PATIENCE.min(deadline.remaining() / 2))
         }
         _ => *deadline,

@@ -5,8 +5,10 @@ use std::io::{Read, Seek, SeekFrom};
 
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::{Identity, MAGIC, Needs, Problem, Reencryption, bytes_at, field, text};
+use crate::secret::Secret;
 
 /// `struct luks2_hdr_disk`; the JSON begins after it.
 const BLOCK: usize = 4096;
@@ -26,6 +28,8 @@ struct Copy {
     epoch: u64,
     uuid: String,
     json: Json,
+    /// What `json` was read from; a token may hold a passphrase.
+    text: Secret,
 }
 
 #[derive(Deserialize)]
@@ -73,8 +77,19 @@ struct Integrity {
     r#type: Option<String>,
 }
 
-/// The newer of the two copies that is whole.
+/// The identity in the newer of the two copies that is whole.
 pub(super) fn read(source: &mut (impl Read + Seek)) -> Result<Identity, Problem> {
+    let (newest, half_damaged) = newest(source)?;
+    newest.into_identity(half_damaged)
+}
+
+/// The JSON text in that copy.
+pub(super) fn metadata(source: &mut (impl Read + Seek)) -> Result<Secret, Problem> {
+    newest(source).map(|(newest, _)| newest.text)
+}
+
+/// The newer of the two copies that is whole, and whether the other one is not.
+fn newest(source: &mut (impl Read + Seek)) -> Result<(Copy, bool), Problem> {
     let first = copy(source, 0, MAGIC)?;
     let (mut second, mut problem) = (None, None);
     let places: &[u64] = match &first {
@@ -92,16 +107,15 @@ pub(super) fn read(source: &mut (impl Read + Seek)) -> Result<Identity, Problem>
         }
     }
     let whole = |first: &Copy, second: &Copy| first.epoch == second.epoch;
-    let (newest, half_damaged) = match (first, second) {
+    match (first, second) {
         (Some(Ok(first)), Some(second)) => {
             let half_damaged = !whole(&first, &second);
-            (if second.epoch > first.epoch { second } else { first }, half_damaged)
+            Ok((if second.epoch > first.epoch { second } else { first }, half_damaged))
         }
-        (Some(Ok(only)), None) | (_, Some(only)) => (only, true),
-        (Some(Err(damage)), None) => return Err(Problem::Damaged(damage)),
-        (None, None) => return Err(problem.map_or(Problem::NotLuks, Problem::Damaged)),
-    };
-    newest.into_identity(half_damaged)
+        (Some(Ok(only)), None) | (_, Some(only)) => Ok((only, true)),
+        (Some(Err(damage)), None) => Err(Problem::Damaged(damage)),
+        (None, None) => Err(problem.map_or(Problem::NotLuks, Problem::Damaged)),
+    }
 }
 
 /// The copy at `offset`, or what is wrong with it; `None` where none begins.
@@ -119,7 +133,7 @@ fn copy(
     if !SIZES.contains(&size) || number(256) != offset {
         return Ok(Some(Err("its size makes no sense")));
     }
-    let mut area = vec![0; usize::try_from(size).unwrap_or_default()];
+    let mut area = Zeroizing::new(vec![0; usize::try_from(size).unwrap_or_default()]);
     source.seek(SeekFrom::Start(offset))?;
     if source.read_exact(&mut area).is_err() {
         return Ok(Some(Err("it ends early")));
@@ -129,14 +143,17 @@ fn copy(
     }
     let json = area.get(BLOCK..).unwrap_or_default();
     let end = json.iter().position(|byte| *byte == 0).unwrap_or(json.len());
-    let json = serde_json::from_slice(json.get(..end).unwrap_or_default());
+    let json = json.get(..end).unwrap_or_default();
     let (epoch, uuid) = (number(16), text(&field::<40>(&block, 168)));
-    Ok(Some(json.map_err(|_| "its JSON makes no sense").map(|json| Copy {
-        size,
-        epoch,
-        uuid,
-        json,
-    })))
+    Ok(Some(
+        serde_json::from_slice(json).map_err(|_| "its JSON makes no sense").map(|parsed| Copy {
+            size,
+            epoch,
+            uuid,
+            json: parsed,
+            text: Secret::new(json.to_vec()),
+        }),
+    ))
 }
 
 /// Whether its checksum is right; one of another kind than cryptsetup ever wrote is believed.

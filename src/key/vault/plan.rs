@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::azure::id::{SecretId, VaultUrl};
+use crate::azure::matching::Disk;
 use crate::volume::KeyFileName;
 
 /// Which secrets may hold the key.
@@ -10,6 +11,15 @@ use crate::volume::KeyFileName;
 pub enum Lookup {
     /// This one; without a version the newest first, then its older versions.
     Secret(SecretId),
+    /// Those that may be of a disk from another machine.
+    Rescue {
+        /// Where to look.
+        vault: VaultUrl,
+        /// The machine in the tag, where it is known.
+        machine: Option<String>,
+        /// Which keys come first.
+        disk: Disk,
+    },
     /// Those whose tags fit.
     Tags {
         /// Where to look.
@@ -36,6 +46,8 @@ pub enum MachineName {
 pub(super) enum Step {
     /// Read this secret and take its key.
     Read(SecretId),
+    /// Plan the secrets that a disk from another machine may have.
+    SearchRescue,
     /// Plan the secrets of this machine.
     SearchNamed(String),
     /// Plan the secrets that name no machine.
@@ -60,6 +72,7 @@ pub(super) fn plan(lookup: &Lookup) -> VecDeque<Step> {
             let older = id.version().is_none().then(|| Step::Versions(id.clone()));
             std::iter::once(Step::Read(id.clone())).chain(older).collect()
         }
+        Lookup::Rescue { .. } => VecDeque::from([Step::SearchRescue]),
         Lookup::Tags { machine: MachineName::Given(name), .. } => {
             VecDeque::from([Step::SearchNamed(name.clone()), Step::SearchUnnamed])
         }

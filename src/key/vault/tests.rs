@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use ::base64::Engine;
 use ::base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
@@ -5,8 +7,10 @@ use super::*;
 use crate::azure::fake::{Fake, answer, refused, token};
 use crate::azure::http::{HttpError, Response};
 use crate::azure::id::VaultUrl;
+use crate::azure::matching::Disk;
 use crate::deadline::VirtualClock;
 use crate::error::TransportProblem;
+use crate::volume::KeyFileName;
 
 const VAULT: &str = "https://contoso-kv.vault.azure.net";
 const FILE: &str = "LinuxPassPhraseFileName_1_0";
@@ -382,4 +386,51 @@ fn a_kek_in_a_managed_hsm_takes_a_token_of_its_own() {
         .filter_map(|request| request.line.split_once("&resource=").map(|(_, end)| end.to_owned()))
         .collect();
     assert_eq!(resources, ["https%3A%2F%2Fvault.azure.net", "https%3A%2F%2Fmanagedhsm.azure.net"]);
+}
+
+fn rescue(machine: Option<&str>, disk: Disk) -> Lookup {
+    let vault = VaultUrl::parse(VAULT).unwrap();
+    Lookup::Rescue { vault, machine: machine.map(str::to_owned), disk }
+}
+
+/// A list of secrets: name, file, machine.
+fn listed(secrets: &[(String, &str, &str)]) -> Answer {
+    let entry = |(name, file, machine): &(String, &str, &str)| {
+        serde_json::json!({"id": format!("{VAULT}/secrets/{name}"),
+            "attributes": {"enabled": true, "created": 1},
+            "tags": {"DiskEncryptionKeyFileName": file, "MachineName": machine}})
+    };
+    let value: Vec<_> = secrets.iter().map(entry).collect();
+    answer(200, &serde_json::json!({"value": value, "nextLink": null}).to_string())
+}
+
+#[test]
+fn a_disk_from_elsewhere_gets_the_keys_of_every_machine() {
+    let secrets = [
+        ("os".to_owned(), "LinuxPassPhraseFileName", "vm-1"),
+        ("data".to_owned(), FILE, "vm-2"),
+        ("win".to_owned(), "6F1C0D52.BEK", "vm-3"),
+    ];
+    let none = || answer(200, r#"{"value":[]}"#);
+    let fake =
+        Fake::new([token(), listed(&secrets), plain("data/1"), plain("os/1"), none(), none()]);
+    let said = run(&mut source(&fake, rescue(None, Disk::Data), Kek::default()));
+    assert_eq!(
+        said,
+        ["key vault contoso-kv: data/1 = data/1", "key vault contoso-kv: os/1 = os/1"]
+    );
+    // No machine of this name, and nobody asks the metadata service for one.
+    let fake = Fake::new([token(), listed(&secrets)]);
+    let said = run(&mut source(&fake, rescue(Some("vm-3"), Disk::Os), Kek::default()));
+    let words = "key vault contoso-kv: none of 3 secrets has tags for a Linux disk of vm-3";
+    assert_eq!(said, [words]);
+}
+
+#[test]
+fn too_many_secrets_are_not_tried_on_one_disk() {
+    let secrets: Vec<_> = (0..33).map(|n| (format!("s{n}"), FILE, "vm")).collect();
+    let fake = Fake::new([token(), listed(&secrets)]);
+    let said = run(&mut source(&fake, rescue(None, Disk::Data), Kek::default()));
+    assert_eq!(said, ["key vault contoso-kv: 33 secrets may be those of a Linux disk"]);
+    assert_eq!(fake.lines().len(), 2);
 }
