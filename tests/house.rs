@@ -39,7 +39,7 @@ const CORE: [&str; 17] = [
 const OUTER: [&str; 4] = ["cli", "edge", "generator", "report"];
 
 /// Who looks at a secret's bytes, and what for. Nothing else does.
-const EXPOSE: [(&str, &str); 28] = [
+const EXPOSE: [(&str, &str); 30] = [
     ("azure.rs", "a renewed token that equals the refused one is of no use"),
     ("azure/answer.rs", "an error's body is JSON"),
     ("azure/imds.rs", "the token and the VM's name are in the body"),
@@ -57,10 +57,12 @@ const EXPOSE: [(&str, &str); 28] = [
     ("edge/http.rs", "the Authorization header and the body of unwrapKey go out"),
     ("edge/key_paste.rs", "decode writes the key to standard output"),
     ("edge/key_pipe.rs", "cryptsetup-initramfs is given the passphrase"),
+    ("edge/key_save.rs", "--save-key writes the key to the file that was named"),
     ("edge/luks/activate.rs", "libcryptsetup is given the passphrase"),
     ("edge/sign_in/certificate.rs", "certificate and key are parsed"),
     ("initramfs/carried.rs", "a key that is not wrapped stays out of the image"),
     ("key/disk.rs", "a key that two key files hold is tried once"),
+    ("key/material.rs", "the wrapped key goes to unwrapKey"),
     ("key/unwrap.rs", "whether a file holds a wrapped key shows in its shape"),
     ("key/vault.rs", "the wrapped key goes to unwrapKey"),
     ("key/vault/form.rs", "a secret's value is decoded once, wrapped or not"),

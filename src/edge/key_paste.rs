@@ -22,6 +22,11 @@ pub fn not_a_terminal() -> Result<(), Kind> {
                     --key-file - ..., or > FILE";
         return Err(Kind::Usage(text.to_owned()));
     }
+    input_not_a_terminal()
+}
+
+/// Refuses a terminal at standard input alone.
+pub fn input_not_a_terminal() -> Result<(), Kind> {
     if io::stdin().is_terminal() {
         let text = "standard input is a terminal, which shows and cuts what is pasted; \
                     give a file: < FILE, or a pipe";
