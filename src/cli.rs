@@ -72,6 +72,12 @@ fn run(command: &Command) -> Result<(), Error> {
             Ok(())
         }
         Action::Keyscript => keyscript::run(),
+        Action::Recover(_) => {
+            Err(Error::new(Goal::Run, Kind::Usage("recover is not there yet".to_owned())))
+        }
+        Action::Secrets(_) => {
+            Err(Error::new(Goal::Run, Kind::Usage("secrets is not there yet".to_owned())))
+        }
         Action::Status { names } => {
             report::result(&status::run(Path::new("/"), names, command.json)?);
             Ok(())
@@ -114,6 +120,8 @@ fn crashed(action: &Action, place: String) -> Error {
         | Action::InitramfsNames
         | Action::InitramfsNetwork
         | Action::InitramfsPlan { .. }
+        | Action::Recover(_)
+        | Action::Secrets(_)
         | Action::Version => error(Goal::Run),
         Action::Keyscript => error(Goal::Unlock),
         Action::Status { .. } => error(Goal::Show),

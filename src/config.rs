@@ -18,6 +18,7 @@ pub mod crypttab;
 pub mod diagnostic;
 mod fields;
 mod file;
+pub mod flag;
 mod glue;
 pub mod keyscript;
 pub mod line;

@@ -19,6 +19,7 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
         Kind::Configuration(diagnostic) => {
             let page = match diagnostic.file.to_str() {
                 Some("/proc/cmdline") => "bek-unlock-initramfs(7)",
+                _ if diagnostic.text.starts_with("--") => "bek-unlock(8)",
                 _ => "bektab(5)",
             };
             return diagnostic
@@ -266,17 +267,18 @@ mod tests {
 
     #[test]
     fn a_mistake_is_explained_on_the_page_of_its_file() {
-        for (file, page) in [
-            ("/etc/bektab", "bektab(5)"),
-            ("command line", "bektab(5)"),
-            ("/proc/cmdline", "bek-unlock-initramfs(7)"),
+        for (file, text, page) in [
+            ("/etc/bektab", "nofial", "bektab(5)"),
+            ("command line", "nofial", "bektab(5)"),
+            ("command line", "--auth nofial", "bek-unlock(8)"),
+            ("/proc/cmdline", "nofial", "bek-unlock-initramfs(7)"),
         ] {
             let diagnostic = Diagnostic {
                 file: file.into(),
                 line: 1,
                 column: 1,
                 length: 1,
-                text: "nofial".to_owned(),
+                text: text.to_owned(),
                 message: "unknown option \"nofial\"".to_owned(),
                 suggestion: Some("nofail".to_owned()),
             };

@@ -1,52 +1,28 @@
-//! The command line: words to a [`Command`], and the help that explains them.
+//! The command line: words to a [`Command`].
+//!
+//! What is common to all commands is in args/words.rs, the flags of each in a file of its own. The
+//! command comes before its flags, because only it says which of them take a value.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use lexopt::prelude::*;
-
-use crate::error::{Error, Goal, Kind};
+use crate::error::{Error, Goal};
 use crate::initramfs::Tool;
 use crate::volume::VolumeName;
 
-/// `--help`. Kept within 79 columns; the manual says more.
-pub const HELP: &str = "\
-Usage: bek-unlock COMMAND [OPTIONS]
+use recover::RecoverArgs;
+use secrets::SecretsArgs;
+use words::{Stop, Word, Words};
 
-Opens dm-crypt volumes of Azure VMs, with the key from the key disk or from Key
-Vault.
+pub use help::HELP;
 
-Commands:
-  attach NAME [DEVICE [KEY [OPTIONS]]]
-                   open a volume: the line NAME of /etc/bektab, or the fields
-                   given here
-  decode           the key in an answer of unwrapKey: standard input to
-                   standard output; asks nobody
-  detach NAME      close it
-  initramfs plan [--tool TOOL] [--root DIR] [--kernel RELEASE]
-      [--crypttab FILE]
-                   what an image needs to open the root disk, for the TOOL that
-                   builds it: dracut or initramfs-tools; FILE is the crypttab
-                   inside the image
-  initramfs names|network
-                   what an image's scripts attach, and whether it can need Key
-                   Vault
-  keyscript        write the key of the volume in CRYPTTAB_* to a pipe, for
-                   cryptsetup-initramfs
-  status [NAME...] what is open, from which key source, since when
-
-Options:
-  --json           print the result as JSON
-  -v, --verbose    say more on standard error
-  -h, --help       show this help
-  --version        show the version
-
-Exit status: 0 done or already open, 1 usage or configuration, 2 no key fits,
-4 something named is missing or unusable, 5 name in use, 69 unreachable in
-time, 76 an answer could not be trusted, 77 refused by Azure.
-
-See bek-unlock(8), bektab(5), bek-unlock-messages(7).
-";
+pub mod azure;
+mod help;
+pub mod key;
+mod plan;
+pub mod recover;
+pub mod secrets;
+mod words;
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,6 +71,10 @@ pub enum Action {
     },
     /// Hand a key to cryptsetup-initramfs.
     Keyscript,
+    /// Open a disk of another machine.
+    Recover(Box<RecoverArgs>),
+    /// List the disk secrets of a vault.
+    Secrets(SecretsArgs),
     /// Say what is open.
     Status {
         /// Which ones; all when empty.
@@ -107,90 +87,62 @@ pub enum Action {
 impl Command {
     /// Parses the arguments after the program's name.
     ///
-    /// Errors: `Usage`, with what is wrong instead of the whole help.
+    /// Errors: `Usage`, with what is wrong instead of the whole help, and `Configuration` for a
+    /// value that bektab(5) knows, too.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Error> {
-        Self::words(lexopt::Parser::from_args(arguments))
-            .map_err(|text| Error::new(Goal::Run, Kind::Usage(text)))
+        let mut words = Words::new(arguments);
+        let action = match action(&mut words) {
+            Ok(action) => action,
+            Err(Stop::Help) => Action::Help,
+            Err(Stop::Version) => Action::Version,
+            Err(Stop::Wrong(kind)) => return Err(Error::new(Goal::Run, kind)),
+        };
+        Ok(Self { action, json: words.json, verbose: words.verbose })
     }
+}
 
-    fn words(mut parser: lexopt::Parser) -> Result<Self, String> {
-        let (mut json, mut verbose) = (false, false);
-        let (mut crypttab, mut kernel, mut root, mut tool) = (None, None, None, None);
-        let mut words = Vec::new();
-        while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
-            match argument {
-                Short('h') | Long("help") => return Ok(Self::only(Action::Help)),
-                Long("version") => return Ok(Self::only(Action::Version)),
-                Long("json") => json = true,
-                Short('v') | Long("verbose") => verbose = true,
-                Long("crypttab") => crypttab = Some(PathBuf::from(text(parser.value())?)),
-                Long("kernel") => kernel = Some(text(parser.value())?),
-                Long("root") => root = Some(PathBuf::from(text(parser.value())?)),
-                Long("tool") => tool = Some(tool_named(&text(parser.value())?)?),
-                Value(word) => {
-                    words.push(word.into_string().map_err(|_| "an argument is not UTF-8")?);
-                }
-                other => return Err(other.unexpected().to_string()),
-            }
-        }
-        let mut words = words.into_iter();
-        let command = words.next().ok_or("no command given")?;
-        let rest: Vec<String> = words.collect();
-        let is_plan = command == "initramfs" && rest == ["plan"];
-        let has_plan_s = crypttab.is_some() || kernel.is_some() || root.is_some() || tool.is_some();
-        if !is_plan && has_plan_s {
-            return Err("--crypttab, --kernel, --root and --tool are for initramfs plan".to_owned());
-        }
-        let action = match (command.as_str(), rest.as_slice()) {
-            ("attach", [name, fields @ ..]) if fields.len() <= 3 => {
+fn action(words: &mut Words) -> Result<Action, Stop> {
+    let command = match words.next()? {
+        None => return Err("no command given".into()),
+        Some(Word::Argument(word)) => words::text(word)?,
+        Some(Word::Flag(flag)) => return Err(words::unplaced(&flag)),
+    };
+    Ok(match command.as_str() {
+        "attach" => match words.arguments("attach")?.as_slice() {
+            [name, fields @ ..] if fields.len() <= 3 => {
                 Action::Attach { name: volume(name)?, fields: fields.to_vec() }
             }
-            ("attach", _) => return Err("attach takes NAME [DEVICE [KEY [OPTIONS]]]".to_owned()),
-            ("decode", []) if json => {
-                return Err("decode has no --json: the key alone is its result".to_owned());
+            _ => return Err("attach takes NAME [DEVICE [KEY [OPTIONS]]]".into()),
+        },
+        "decode" => match words.arguments("decode")?.as_slice() {
+            [] if words.json => {
+                return Err("decode has no --json: the key alone is its result".into());
             }
-            ("decode", []) => Action::Decode,
-            ("decode", _) => {
-                return Err("decode takes no argument, it reads standard input".to_owned());
-            }
-            ("detach", [name]) => Action::Detach { name: volume(name)? },
-            ("detach", _) => return Err("detach takes one NAME".to_owned()),
-            ("initramfs", [word]) if word == "names" => Action::InitramfsNames,
-            ("initramfs", [word]) if word == "network" => Action::InitramfsNetwork,
-            ("initramfs", _) if is_plan => Action::InitramfsPlan {
-                crypttab,
-                kernel,
-                root: root.unwrap_or_else(|| PathBuf::from("/")),
-                tool: tool.unwrap_or(Tool::Dracut),
-            },
-            ("initramfs", _) => return Err("initramfs takes plan, names or network".to_owned()),
+            [] => Action::Decode,
+            _ => return Err("decode takes no argument, it reads standard input".into()),
+        },
+        "detach" => match words.arguments("detach")?.as_slice() {
+            [name] => Action::Detach { name: volume(name)? },
+            _ => return Err("detach takes one NAME".into()),
+        },
+        "initramfs" => plan::parse(words)?,
+        "keyscript" => match words.arguments("keyscript")?.as_slice() {
             // Its standard output is the key, and nothing else.
-            ("keyscript", []) if !json => Action::Keyscript,
-            ("keyscript", _) => return Err("keyscript takes no arguments".to_owned()),
-            ("status", names) => {
-                Action::Status { names: names.iter().map(|n| volume(n)).collect::<Result<_, _>>()? }
-            }
-            (word, _) => return Err(format!("there is no command {word:?}")),
-        };
-        Ok(Self { action, json, verbose })
-    }
-
-    fn only(action: Action) -> Self {
-        Self { action, json: false, verbose: false }
-    }
+            [] if !words.json => Action::Keyscript,
+            _ => return Err("keyscript takes no arguments".into()),
+        },
+        "recover" => Action::Recover(Box::new(recover::parse(words)?)),
+        "secrets" => Action::Secrets(secrets::parse(words)?),
+        "status" => {
+            let names = words.arguments("status")?;
+            Action::Status { names: names.iter().map(|n| volume(n)).collect::<Result<_, _>>()? }
+        }
+        word => return Err(format!("there is no command {word:?}").into()),
+    })
 }
 
-fn text(value: Result<OsString, lexopt::Error>) -> Result<String, String> {
-    let value = value.map_err(|error| error.to_string())?;
-    value.into_string().map_err(|_| "an argument is not UTF-8".to_owned())
-}
-
-fn tool_named(name: &str) -> Result<Tool, String> {
-    Tool::parse(name).ok_or_else(|| format!("--tool is dracut or initramfs-tools, not {name:?}"))
-}
-
-fn volume(name: &str) -> Result<VolumeName, String> {
-    VolumeName::parse(name).map_err(|problem| problem.to_string())
+fn volume(name: &str) -> Result<VolumeName, Stop> {
+    VolumeName::parse(name).map_err(|problem| problem.to_string().into())
 }
 
 #[cfg(test)]
@@ -237,18 +189,25 @@ mod tests {
             ("decode --json", "decode has no --json: the key alone is its result"),
             ("keyscript data1", "keyscript takes no arguments"),
             ("keyscript --json", "keyscript takes no arguments"),
+            ("status --crypttab /etc/crypttab", "--crypttab is for initramfs plan, not for status"),
             (
-                "status --crypttab /etc/crypttab",
-                "--crypttab, --kernel, --root and --tool are for initramfs plan",
+                "initramfs names --root /srv",
+                "--root is for initramfs plan, not for initramfs names",
             ),
+            ("initramfs plan --tool make", "--tool is dracut or initramfs-tools, not \"make\""),
+            ("initramfs plan --root / --root /srv", "--root is given twice"),
+            ("initramfs plan --root=", "--root needs a value"),
+            ("initramfs plan --root", "missing argument for option '--root'"),
+            ("initramfs plan names", "initramfs takes plan, names or network"),
+            ("attach data1 --name other", "--name is for recover, not for attach"),
+            ("decode --vault x", "--vault is for recover and secrets, not for decode"),
+            ("--vault x secrets", "--vault comes after its command"),
+            ("--bogus secrets", "invalid option '--bogus'"),
             ("status --bogus", "invalid option '--bogus'"),
+            ("status -x", "invalid option '-x'"),
+            ("status --json=1", "unexpected argument for option '--json': \"1\""),
         ] {
             assert_eq!(parse(words).unwrap_err(), message, "{words}");
         }
-    }
-
-    #[test]
-    fn help_fits_the_console() {
-        assert!(HELP.lines().all(|line| line.len() <= 79 && line.is_ascii()));
     }
 }

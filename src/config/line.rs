@@ -115,10 +115,19 @@ impl<'a> Word<'a> {
     /// A backslash before anything else stands for itself: udev's links hold `\x20`. Control
     /// characters and blanks other than space are refused, escaped or not.
     pub(super) fn decode(&self) -> Result<Value, Fault> {
+        self.read(octal)
+    }
+
+    /// The word as it is, where nothing is escaped; the same characters are refused.
+    pub(super) fn verbatim(&self) -> Result<Value, Fault> {
+        self.read(|_| None)
+    }
+
+    fn read(&self, escape: impl Fn(&str) -> Option<u8>) -> Result<Value, Fault> {
         let (mut bytes, mut columns) = (Vec::new(), Vec::new());
         let (mut rest, mut column) = (self.raw, self.column);
         while let Some(c) = rest.chars().next() {
-            let (byte, width) = match octal(rest) {
+            let (byte, width) = match escape(rest) {
                 Some(byte) => (Some(byte), 4),
                 None => (None, c.len_utf8()),
             };
@@ -239,6 +248,14 @@ mod tests {
         for raw in [r"BEK\x20VOLUME", r"a\", r"a\04", r"a\048", r"\ä12", r"\04ä"] {
             assert_eq!(Word { raw, column: 0 }.decode().unwrap().as_str(), raw);
         }
+    }
+
+    #[test]
+    fn verbatim_words_keep_what_looks_escaped() {
+        let word = Word { raw: r"a\040b", column: 3 };
+        assert_eq!(word.verbatim().unwrap().as_str(), r"a\040b");
+        let fault = Word { raw: "a\u{1b}b", column: 3 }.verbatim().unwrap_err();
+        assert_eq!((fault.column, fault.length), (4, 1));
     }
 
     #[test]
