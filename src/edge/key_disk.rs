@@ -62,6 +62,30 @@ impl KeyDisks for AttachedKeyDisks {
     }
 }
 
+/// Key disks that somebody named: from another machine, or files with their bytes.
+#[derive(Clone, Debug)]
+pub struct NamedKeyDisks {
+    devices: Vec<PathBuf>,
+    reader: AttachedKeyDisks,
+}
+
+impl NamedKeyDisks {
+    /// The file systems on these devices, whatever their labels.
+    pub fn new(devices: Vec<PathBuf>) -> Self {
+        Self { devices, reader: AttachedKeyDisks::default() }
+    }
+}
+
+impl KeyDisks for NamedKeyDisks {
+    fn list(&mut self) -> Result<Vec<PathBuf>, Kind> {
+        Ok(self.devices.clone())
+    }
+
+    fn read(&mut self, device: &Path, wanted: &Wanted) -> Result<Vec<FoundFile>, Kind> {
+        self.reader.read(device, wanted)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,8 @@ pub struct Wanted {
     exact: Option<KeyFileName>,
     /// Where the volume's disk is plugged in.
     slot: Option<Slot>,
+    /// Whether BitLocker's .BEK files are looked for, and not a passphrase.
+    windows: bool,
 }
 
 impl Wanted {
@@ -28,7 +30,13 @@ impl Wanted {
         // ADE writes its default name there too, on every VM: that says nothing, and as the first
         // choice it would put the OS disk's key before the data disk's own.
         let custom = configured.filter(|name| !same(name.as_str(), KeyFileName::OS));
-        Self { exact: named.or(custom), slot }
+        Self { exact: named.or(custom), slot, windows: false }
+    }
+
+    /// The .BEK files of a BitLocker volume, whose names say nothing about the disk.
+    pub fn windows() -> Self {
+        // To be reported; no name on vfat has an asterisk.
+        Self { exact: KeyFileName::parse("*.BEK"), slot: None, windows: true }
     }
 
     /// The name to report when no file fits.
@@ -60,7 +68,7 @@ impl Wanted {
             Some(Rank::Exact)
         } else if own.as_ref().is_some_and(is) {
             Some(Rank::Slot)
-        } else if same(name.as_str(), KeyFileName::OS) {
+        } else if !self.windows && same(name.as_str(), KeyFileName::OS) {
             Some(Rank::Plain)
         } else if self.is_relative(name) {
             Some(Rank::Other)
@@ -81,10 +89,13 @@ impl Wanted {
         ranked.into_iter().map(|(_, _, name)| name.clone()).collect()
     }
 
-    /// `LinuxPassPhraseFileName*`, and what contains the exact name: ADE's own second choice
+    /// `*.BEK`; or `LinuxPassPhraseFileName*`, and what contains the exact name: ADE's own second choice
     /// (BekUtilVolumeImpl.py).
     fn is_relative(&self, name: &KeyFileName) -> bool {
         let lower = name.as_str().to_ascii_lowercase();
+        if self.windows {
+            return lower.ends_with(".bek");
+        }
         let contains = |exact: &KeyFileName| lower.contains(&exact.as_str().to_ascii_lowercase());
         lower.starts_with(&KeyFileName::OS.to_ascii_lowercase())
             || self.exact.as_ref().is_some_and(contains)
@@ -130,6 +141,13 @@ mod tests {
     fn wanted(exact: &str, slot: Option<(u8, u16)>) -> Wanted {
         let slot = slot.and_then(|(controller, lun)| Slot::new(controller, lun));
         Wanted::new(KeyFileName::parse(exact), None, slot)
+    }
+
+    #[test]
+    fn bitlocker_has_files_of_its_own() {
+        let windows = ["04030201-0605.BEK", "c.bek"];
+        let disk = [&windows[..], &["x.bek.txt", "LinuxPassPhraseFileName"]].concat();
+        assert_eq!(Wanted::windows().choose(&names(&disk)), names(&windows));
     }
 
     const DISK: [&str; 7] = [
