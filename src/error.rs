@@ -48,6 +48,8 @@ pub enum Goal {
     Close,
     /// `decode`.
     Decode,
+    /// `recover`.
+    Recover,
     /// Anything that ends before a volume is known.
     Run,
     /// `status`.
@@ -99,6 +101,7 @@ impl fmt::Display for Error {
         f.write_str(match self.goal {
             Goal::Close => "cannot close",
             Goal::Decode => "cannot decode",
+            Goal::Recover => "cannot recover",
             Goal::Run => "cannot run",
             Goal::Show => "cannot show",
             Goal::Unlock => "cannot unlock",

@@ -7,11 +7,25 @@
 #![forbid(unsafe_code)]
 
 use crate::azure::way::Way;
-use crate::error::{Denied, FileProblem, Kind, SecretProblem, TransportProblem, TrustProblem};
+use crate::error::{
+    Denied, Error, FileProblem, Goal, Kind, SecretProblem, TransportProblem, TrustProblem,
+};
 
+mod flags;
 mod material;
-
 mod sign_in;
+
+/// What to do next about a failure, where it happened: with bektab's lines, or with flags.
+pub fn for_error(error: &Error) -> Vec<String> {
+    let own = match error.goal {
+        Goal::Recover => flags::advice(&error.kind),
+        Goal::Close | Goal::Decode | Goal::Run | Goal::Show | Goal::Unlock => None,
+    };
+    own.map_or_else(
+        || for_kind(&error.kind),
+        |lines| lines.iter().map(|&line| line.to_owned()).collect(),
+    )
+}
 
 /// What to do next, one to three lines; none only where the cause line says it already.
 pub fn for_kind(kind: &Kind) -> Vec<String> {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::error::Kind;
 use crate::header::DetachedHeader;
@@ -94,6 +95,73 @@ pub trait LuksDevice {
 
     /// Tries `key` and maps nothing; the number of the keyslot it fits.
     fn test(&mut self, key: &Secret, options: &Options) -> Result<u32, OpenFailure>;
+}
+
+/// Loads headers like `luks`, and does with each key what `open` does.
+///
+/// For whoever needs a key that fits and not, or not only, a mapping: the key sources, their order
+/// and every refusal are those of an unlock.
+#[derive(Debug)]
+pub struct Instead<L, F> {
+    luks: L,
+    open: Rc<F>,
+}
+
+impl<L, F> Instead<L, F>
+where
+    F: Fn(&mut dyn LuksDevice, &VolumeName, &Secret, &Options) -> Result<u32, OpenFailure>,
+{
+    /// `open` stands where [`LuksDevice::open`] does.
+    pub fn new(luks: L, open: F) -> Self {
+        Self { luks, open: Rc::new(open) }
+    }
+}
+
+impl<L: Luks, F> Luks for Instead<L, F>
+where
+    F: Fn(&mut dyn LuksDevice, &VolumeName, &Secret, &Options) -> Result<u32, OpenFailure>
+        + 'static,
+{
+    fn load(
+        &mut self,
+        device: &Path,
+        header: Option<&DetachedHeader>,
+    ) -> Result<Box<dyn LuksDevice>, Kind> {
+        let device = self.luks.load(device, header)?;
+        Ok(Box::new(InsteadOf { device, open: Rc::clone(&self.open) }))
+    }
+
+    fn close(&mut self, name: &VolumeName) -> Result<(), Kind> {
+        self.luks.close(name)
+    }
+}
+
+/// A device of [`Instead`].
+struct InsteadOf<F> {
+    device: Box<dyn LuksDevice>,
+    open: Rc<F>,
+}
+
+impl<F> LuksDevice for InsteadOf<F>
+where
+    F: Fn(&mut dyn LuksDevice, &VolumeName, &Secret, &Options) -> Result<u32, OpenFailure>,
+{
+    fn header(&self) -> &Header {
+        self.device.header()
+    }
+
+    fn open(
+        &mut self,
+        name: &VolumeName,
+        key: &Secret,
+        options: &Options,
+    ) -> Result<u32, OpenFailure> {
+        (self.open)(&mut *self.device, name, key, options)
+    }
+
+    fn test(&mut self, key: &Secret, options: &Options) -> Result<u32, OpenFailure> {
+        self.device.test(key, options)
+    }
 }
 
 /// Why a device was not opened.

@@ -57,7 +57,7 @@ pub fn lines(error: &Error) -> Vec<String> {
             lines.extend(diagnostic.excerpt());
         }
     }
-    lines.extend(hint::for_kind(&error.kind).iter().map(|hint| format!("hint: {hint}")));
+    lines.extend(hint::for_error(error).iter().map(|hint| format!("hint: {hint}")));
     lines
 }
 
@@ -185,7 +185,7 @@ pub fn failure_json(error: &Error) -> Value {
         "causes": causes
             .map(|kind| json!({"error": kind.name(), "text": kind.to_string()}))
             .collect::<Vec<_>>(),
-        "hints": hint::for_kind(&error.kind),
+        "hints": hint::for_error(error),
     })
 }
 

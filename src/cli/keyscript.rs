@@ -9,6 +9,7 @@ use crate::deadline::Deadline;
 use crate::edge::block::BlockDevices;
 use crate::edge::header::SystemHeaders;
 use crate::edge::key_pipe::KeyPipe;
+use crate::edge::luks::Libcryptsetup;
 use crate::edge::mapping::MappedDevices;
 use crate::edge::memory::MemInfo;
 use crate::edge::process::{self, SystemClock};
@@ -25,7 +26,7 @@ const NEXT_TRY: Duration = Duration::from_secs(10);
 pub fn run() -> Result<(), Error> {
     let fail = |kind: Kind| Error::new(Goal::Unlock, kind);
     // First of all: no key is looked for that may not be handed over.
-    let mut pipe = KeyPipe::stdout().map_err(fail)?;
+    let pipe = KeyPipe::stdout().map_err(fail)?;
     process::harden().map_err(fail)?;
     let Request { volume, tried } = keyscript::request(std::env::vars_os()).map_err(fail)?;
     logger::about(&volume.name);
@@ -41,10 +42,11 @@ pub fn run() -> Result<(), Error> {
     let mut devices = BlockDevices::new();
     // cryptsetup opens with the header it was told of: no copy may stand in for it.
     let mut headers = SystemHeaders::new(false);
+    let mut luks = pipe.behind(Libcryptsetup::new());
     let mut world = World {
         devices: &mut devices,
         headers: &mut headers,
-        luks: &mut pipe,
+        luks: &mut luks,
         mappings: &mapped,
         memory: &memory,
     };

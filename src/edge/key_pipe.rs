@@ -5,23 +5,17 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::rc::Rc;
 
 use nix::sys::stat::{SFlag, fstat};
 
-use crate::edge::luks::Libcryptsetup;
 use crate::error::Kind;
-use crate::header::DetachedHeader;
-use crate::mapping::{Header, Luks, LuksDevice, OpenFailure};
+use crate::mapping::{Instead, Luks, OpenFailure};
 use crate::secret::Secret;
-use crate::volume::{Options, VolumeName};
 
-/// Tests keys with libcryptsetup and writes the one that fits into standard output.
-pub struct KeyPipe {
-    luks: Libcryptsetup,
-    pipe: Rc<OwnedFd>,
-}
+/// Where a key that fits goes.
+#[derive(Clone, Debug)]
+pub struct KeyPipe(Rc<OwnedFd>);
 
 impl KeyPipe {
     /// Standard output.
@@ -36,52 +30,20 @@ impl KeyPipe {
         if SFlag::from_bits_truncate(mode) & SFlag::S_IFMT != SFlag::S_IFIFO {
             return Err(refuse("standard output is no pipe"));
         }
-        Ok(Self { luks: Libcryptsetup::new(), pipe: Rc::new(pipe) })
-    }
-}
-
-impl Luks for KeyPipe {
-    fn load(
-        &mut self,
-        device: &Path,
-        header: Option<&DetachedHeader>,
-    ) -> Result<Box<dyn LuksDevice>, Kind> {
-        let device = self.luks.load(device, header)?;
-        Ok(Box::new(Waiting { device, pipe: Rc::clone(&self.pipe) }))
+        Ok(Self(Rc::new(pipe)))
     }
 
-    fn close(&mut self, name: &VolumeName) -> Result<(), Kind> {
-        self.luks.close(name)
-    }
-}
-
-/// A device whose key somebody waits for.
-struct Waiting {
-    device: Box<dyn LuksDevice>,
-    pipe: Rc<OwnedFd>,
-}
-
-impl LuksDevice for Waiting {
-    fn header(&self) -> &Header {
-        self.device.header()
-    }
-
-    fn open(
-        &mut self,
-        _: &VolumeName,
-        key: &Secret,
-        options: &Options,
-    ) -> Result<u32, OpenFailure> {
-        let keyslot = self.device.test(key, options)?;
-        hand_over(&self.pipe, key).map_err(|error| {
-            let reason = error.kind().to_string();
-            OpenFailure::Other(Kind::Internal { call: "handing over the key", reason })
-        })?;
-        Ok(keyslot)
-    }
-
-    fn test(&mut self, key: &Secret, options: &Options) -> Result<u32, OpenFailure> {
-        self.device.test(key, options)
+    /// Tests keys with `luks` and writes the one that fits into the pipe.
+    pub fn behind<L: Luks + 'static>(&self, luks: L) -> impl Luks + use<L> {
+        let pipe = Rc::clone(&self.0);
+        Instead::new(luks, move |device, _, key, options| {
+            let keyslot = device.test(key, options)?;
+            hand_over(&pipe, key).map_err(|error| {
+                let reason = error.kind().to_string();
+                OpenFailure::Other(Kind::Internal { call: "handing over the key", reason })
+            })?;
+            Ok(keyslot)
+        })
     }
 }
 

@@ -11,62 +11,20 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::error::{Kind, printable};
-use crate::header::DetachedHeader;
-use crate::mapping::{Header, Luks, LuksDevice, OpenFailure};
+use crate::mapping::{Instead, Luks};
 use crate::secret::Secret;
-use crate::volume::{Options, VolumeName};
 
 /// The key that opened, once one has.
 pub type Kept = Rc<RefCell<Option<Secret>>>;
 
 /// Opens like `luks` and keeps the key that did it.
-pub struct Keeping<L> {
-    /// What opens.
-    pub luks: L,
-    /// Where the key is kept.
-    pub kept: Kept,
-}
-
-impl<L: Luks> Luks for Keeping<L> {
-    fn load(
-        &mut self,
-        device: &Path,
-        header: Option<&DetachedHeader>,
-    ) -> Result<Box<dyn LuksDevice>, Kind> {
-        let device = self.luks.load(device, header)?;
-        Ok(Box::new(Watched { device, kept: Rc::clone(&self.kept) }))
-    }
-
-    fn close(&mut self, name: &VolumeName) -> Result<(), Kind> {
-        self.luks.close(name)
-    }
-}
-
-/// A device whose key is kept.
-struct Watched {
-    device: Box<dyn LuksDevice>,
-    kept: Kept,
-}
-
-impl LuksDevice for Watched {
-    fn header(&self) -> &Header {
-        self.device.header()
-    }
-
-    fn open(
-        &mut self,
-        name: &VolumeName,
-        key: &Secret,
-        options: &Options,
-    ) -> Result<u32, OpenFailure> {
-        let keyslot = self.device.open(name, key, options)?;
-        self.kept.replace(Some(Secret::new(key.expose().to_vec())));
+pub fn keeping<L: Luks + 'static>(luks: L, kept: &Kept) -> impl Luks + use<L> {
+    let kept = Rc::clone(kept);
+    Instead::new(luks, move |device, name, key, options| {
+        let keyslot = device.open(name, key, options)?;
+        kept.replace(Some(Secret::new(key.expose().to_vec())));
         Ok(keyslot)
-    }
-
-    fn test(&mut self, key: &Secret, options: &Options) -> Result<u32, OpenFailure> {
-        self.device.test(key, options)
-    }
+    })
 }
 
 /// Where a key is to be saved. A file that was made for it and not written to is removed again.
