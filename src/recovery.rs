@@ -14,6 +14,7 @@ mod form;
 mod input;
 mod json;
 pub mod layer;
+pub mod name;
 mod password;
 pub mod refusal;
 

@@ -28,6 +28,12 @@ pub trait Given {
     fn read(&mut self) -> Result<Secret, Kind>;
 }
 
+impl<G: Given + ?Sized> Given for Box<G> {
+    fn read(&mut self) -> Result<Secret, Kind> {
+        (**self).read()
+    }
+}
+
 /// What may be done with what is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
