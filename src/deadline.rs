@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
@@ -23,15 +24,28 @@ pub trait Clock {
 pub struct Deadline<'a> {
     clock: &'a dyn Clock,
     start: Duration,
-    /// `None` never passes (`timeout=0`).
+    /// Without the pauses; `None` never passes (`timeout=0`).
     end: Option<Duration>,
+    pauses: Option<&'a Pauses>,
 }
+
+/// Time that counts for nobody's deadline, up to now: a person was waited for, or what took so long
+/// got somewhere.
+#[derive(Debug, Default)]
+pub struct Pauses(Cell<Duration>);
 
 impl<'a> Deadline<'a> {
     /// `limit` from now; `None` never passes.
     pub fn start(clock: &'a dyn Clock, limit: Option<Duration>) -> Self {
         let start = clock.now();
-        Self { clock, start, end: limit.map(|limit| start.saturating_add(limit)) }
+        Self { clock, start, end: limit.map(|limit| start.saturating_add(limit)), pauses: None }
+    }
+
+    /// The same deadline, later by what `pauses` holds, which is its own; parts of it share them.
+    ///
+    /// For commands that a person runs. At boot nobody is there, and a deadline is one.
+    pub fn pausing(self, pauses: &'a Pauses) -> Self {
+        Self { pauses: Some(pauses), ..self }
     }
 
     /// The moment on the deadline's clock; parts of one deadline share it.
@@ -46,7 +60,9 @@ impl<'a> Deadline<'a> {
 
     /// Time left; [`Duration::MAX`] when there is no end.
     pub fn remaining(&self) -> Duration {
-        self.end.map_or(Duration::MAX, |end| end.saturating_sub(self.clock.now()))
+        self.end.map_or(Duration::MAX, |end| {
+            end.saturating_add(self.paused()).saturating_sub(self.clock.now())
+        })
     }
 
     /// Whether no time is left.
@@ -57,8 +73,30 @@ impl<'a> Deadline<'a> {
     /// A part of this deadline: `limit` from now, or this deadline's end if that is sooner.
     pub fn within(&self, limit: Duration) -> Self {
         let now = self.clock.now();
-        let end = now.saturating_add(limit);
-        Self { clock: self.clock, start: now, end: Some(self.end.map_or(end, |own| own.min(end))) }
+        let end = now.saturating_sub(self.paused()).saturating_add(limit);
+        Self { start: now, end: Some(self.end.map_or(end, |own| own.min(end))), ..*self }
+    }
+
+    /// Lets a person `act` for `limit` at most, whatever is left of this deadline, which stands
+    /// still meanwhile. Where it cannot, because it is not [`Deadline::pausing`], the person has no
+    /// longer than it.
+    pub fn pause<T>(&self, limit: Duration, act: impl FnOnce(&Deadline<'_>) -> T) -> T {
+        let Some(pauses) = self.pauses else { return act(&self.within(limit)) };
+        let own = Deadline::start(self.clock, Some(limit));
+        let result = act(&own);
+        pauses.0.set(self.paused().saturating_add(own.elapsed()));
+        result
+    }
+
+    /// Begins a [`Deadline::pausing`] one anew: its limit is for each step of a work that goes on.
+    pub fn renew(&self) {
+        if let Some(pauses) = self.pauses {
+            pauses.0.set(self.elapsed().max(self.paused()));
+        }
+    }
+
+    fn paused(&self) -> Duration {
+        self.pauses.map_or(Duration::ZERO, |pauses| pauses.0.get())
     }
 
     /// Waits for `duration` or until the deadline, whichever is sooner; false when time is up.
@@ -170,6 +208,48 @@ mod tests {
         assert_eq!(whole.within(SECOND).remaining(), SECOND);
         assert_eq!(whole.within(9 * SECOND).remaining(), 5 * SECOND);
         assert_eq!(Deadline::start(&clock, None).within(SECOND).remaining(), SECOND);
+    }
+
+    #[test]
+    fn a_person_is_waited_for_aside() {
+        let clock = VirtualClock::default();
+        let pauses = Pauses::default();
+        let whole = Deadline::start(&clock, Some(5 * SECOND)).pausing(&pauses);
+        let part = whole.within(3 * SECOND);
+        clock.sleep(SECOND);
+        let left = part.pause(60 * SECOND, |own| {
+            assert!(own.sleep(50 * SECOND));
+            own.remaining()
+        });
+        assert_eq!(left, 10 * SECOND);
+        // Both stood still, and a part that is cut off now is as long as it says.
+        assert_eq!((whole.remaining(), part.remaining()), (4 * SECOND, 2 * SECOND));
+        assert_eq!(whole.within(SECOND).remaining(), SECOND);
+        assert_eq!(whole.within(60 * SECOND).remaining(), 4 * SECOND);
+        assert_eq!(whole.elapsed(), 51 * SECOND);
+    }
+
+    #[test]
+    fn nobody_is_waited_for_longer_than_a_deadline_that_does_not_pause() {
+        let clock = VirtualClock::default();
+        let whole = Deadline::start(&clock, Some(5 * SECOND));
+        whole.pause(60 * SECOND, |own| assert!(!own.sleep(50 * SECOND)));
+        assert_eq!(clock.now(), 5 * SECOND);
+        whole.renew();
+        assert!(whole.passed());
+    }
+
+    #[test]
+    fn each_step_of_a_renewed_deadline_has_its_limit() {
+        let clock = VirtualClock::default();
+        let pauses = Pauses::default();
+        let whole = Deadline::start(&clock, Some(5 * SECOND)).pausing(&pauses);
+        for _ in 0..3 {
+            assert!(whole.sleep(4 * SECOND));
+            whole.renew();
+        }
+        assert_eq!((whole.remaining(), whole.elapsed()), (5 * SECOND, 12 * SECOND));
+        assert!(!whole.sleep(9 * SECOND));
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //! DeviceCodeCredential; the tenant is AZURE_TENANT_ID's, or the person's own. A refresh token is
 //! kept for the run, because a KEK in a Managed HSM needs a second audience and nobody wants to
 //! type a second code for it.
+//!
+//! A person takes minutes where a network takes seconds: a deadline that can stand still does so
+//! from the moment the code is shown.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -74,7 +77,11 @@ impl DeviceCode {
             let shown = person.show(&pending.user);
             shown.map_err(|reason| unavailable(WAY, format!("cannot show the code: {reason}")))?;
         }
-        let response = poll(&pending, &tenant, &authority, exchange)?;
+        let http = &mut *exchange.http;
+        let (audience, random) = (exchange.audience, exchange.random);
+        let response = exchange.deadline.pause(pending.user.expires, |deadline| {
+            poll(&pending, &tenant, &authority, &mut Exchange { http, audience, random, deadline })
+        })?;
         let (token, refresh) = entra::parse_token(&response, &authority)?;
         self.refresh = refresh;
         Ok(token)
@@ -168,7 +175,7 @@ fn parse(response: &Response) -> Option<Pending> {
     })
 }
 
-/// Asks until the person is done, refused, or too late.
+/// Asks until the person is done, refused, or too late; the deadline is the person's.
 ///
 /// | error | becomes |
 /// |---|---|
@@ -187,13 +194,11 @@ fn poll(
         ("device_code", pending.device.expose()),
         ("grant_type", GRANT.as_bytes()),
     ]);
-    let whole = exchange.deadline;
-    let start = whole.now();
+    let end = exchange.deadline;
     let late = || {
-        let waited = seconds(whole.now().saturating_sub(start));
+        let waited = seconds(end.elapsed());
         unavailable(WAY, format!("nobody entered the code in {waited}"))
     };
-    let end = whole.within(pending.user.expires);
     let mut interval = pending.interval;
     loop {
         if !end.sleep(interval) {

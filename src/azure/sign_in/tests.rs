@@ -11,7 +11,7 @@ use crate::azure::fake::{Fake, answer, token_named};
 use crate::azure::http::{HttpError, Response};
 use crate::azure::id::Host;
 use crate::azure::trust::{Audience, Trust};
-use crate::deadline::{Deadline, VirtualClock};
+use crate::deadline::{Deadline, Pauses, VirtualClock};
 use crate::error::FileProblem;
 use crate::secret::Secret;
 

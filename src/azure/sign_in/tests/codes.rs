@@ -58,6 +58,25 @@ fn a_code_that_nobody_enters_ends_with_the_deadline_or_its_own_time() {
 }
 
 #[test]
+fn a_person_may_take_longer_than_the_network() {
+    let pending = || std::iter::repeat_with(|| no(400, "authorization_pending", 70016, "P."));
+    let answers = std::iter::once(code()).chain(pending().take(119)).chain([good("token")]);
+    let mut attempt = Try::new(Some("device-code"), half(), &Desk::default(), answers);
+    let pauses = Pauses::default();
+    let deadline = Deadline::start(&attempt.clock, attempt.limit).pausing(&pauses);
+    let token = attempt.credential.token(&mut Exchange {
+        http: &mut attempt.fake.clone(),
+        audience: &audience("kv.vault.azure.net"),
+        random: || 0.5,
+        deadline: &deadline,
+    });
+    assert_eq!(text(&token.unwrap()), "token");
+    assert_eq!(deadline.elapsed(), Duration::from_secs(600));
+    // What comes after it has all of its time.
+    assert_eq!(deadline.remaining(), Duration::from_secs(90));
+}
+
+#[test]
 fn a_code_that_cannot_be_shown_is_not_waited_for() {
     let desk = Desk::default();
     desk.0.borrow_mut().broken_terminal = true;
