@@ -129,9 +129,11 @@ pub enum Kind {
         /// What the system said.
         reason: String,
     },
-    /// Opened with a detached header, but the plaintext is nothing known; closed again.
+    /// Opened with a detached header or as BitLocker, but the plaintext is nothing known; closed
+    /// again.
     ContentUnrecognized,
-    /// No LUKS header where one should be, or one this libcryptsetup cannot use.
+    /// No LUKS header or BitLocker metadata where they should be, or such as this libcryptsetup
+    /// cannot use.
     HeaderUnusable {
         /// The device or header file.
         path: PathBuf,
@@ -191,7 +193,7 @@ pub enum Kind {
         place: String,
         /// How many were tried.
         tried: usize,
-        /// How many keyslots the header has.
+        /// How many keyslots the header has; 0 for BitLocker, which has protectors instead.
         keyslots: usize,
     },
     /// What was given as a key, or to find one in, is none or holds none.

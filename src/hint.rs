@@ -52,6 +52,13 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
             "is its disk attached? see: lsblk -o NAME,SIZE,FSTYPE,UUID",
             "does header= in /etc/bektab name the right file and disk?",
         ],
+        Kind::HeaderUnusable { reason, .. } if reason.contains("line says") => {
+            &["correct luks, bitlk, header= or key-slot= in its line of /etc/bektab"]
+        }
+        Kind::HeaderUnusable { reason, .. } if reason.starts_with("Windows") => &[
+            "attach it to Windows and see its state and keys: manage-bde -status",
+            "let Windows finish; add a password: manage-bde -protectors -add",
+        ],
         Kind::HeaderUnusable { .. } => &[
             "is it the right device? compare with: blkid, lsblk -f",
             "does the kernel lack something? see: dmesg, modprobe dm_crypt",
@@ -336,6 +343,16 @@ mod tests {
             assert!(hints(reason)[0].starts_with("is its disk attached?"), "{reason}");
         }
         assert!(hints("it is not LUKS, or damaged")[2].starts_with("never reformat"));
+    }
+
+    #[test]
+    fn what_windows_or_the_line_can_mend_is_not_looked_for_in_the_kernel() {
+        let hints = |reason: &str| {
+            for_kind(&Kind::HeaderUnusable { path: "/dev/sdb".into(), reason: reason.to_owned() })
+        };
+        let unfinished = "Windows has not finished encrypting or decrypting it";
+        assert!(hints(unfinished)[0].contains("manage-bde -status"));
+        assert!(hints("it is BitLocker, and its line says luks")[0].starts_with("correct luks"));
     }
 
     #[test]

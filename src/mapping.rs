@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -20,10 +21,10 @@ pub struct Mapping {
     pub name: VolumeName,
     /// The encrypted devices below it; one, but for exotic tables.
     pub devices: Vec<PathBuf>,
-    /// The type libcryptsetup wrote into the device-mapper UUID: `LUKS1`, `LUKS2`, `PLAIN`, …; or
+    /// The type libcryptsetup wrote into the device-mapper UUID: that of a [`Format`], `PLAIN`, …; or
     /// `None` when something else than libcryptsetup made the mapping.
     pub kind: Option<String>,
-    /// The LUKS UUID, as 32 lower-case hexadecimal digits.
+    /// The UUID of its header, as 32 lower-case hexadecimal digits.
     pub uuid: Option<String>,
     /// Whether the mapping refuses writes.
     pub read_only: bool,
@@ -42,16 +43,44 @@ pub trait Mappings {
     fn holders(&self, name: &VolumeName) -> Vec<String>;
 }
 
-/// What a LUKS header says.
+/// What a device is encrypted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// BitLocker, of Windows 7 and newer.
+    Bitlk,
+    /// LUKS, version 1.
+    Luks1,
+    /// LUKS, version 2.
+    Luks2,
+}
+
+impl Format {
+    /// libcryptsetup's word for it, as in [`Mapping::kind`].
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bitlk => "BITLK",
+            Self::Luks1 => "LUKS1",
+            Self::Luks2 => "LUKS2",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a header says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// 1 or 2.
-    pub version: u8,
-    /// The LUKS UUID as written in the header.
+    /// Whose header it is.
+    pub format: Format,
+    /// The LUKS UUID as written in the header, or BitLocker's GUID of the volume.
     pub uuid: String,
     /// Whether the header is apart from the data.
     pub detached: bool,
-    /// The keyslots in use.
+    /// The keyslots in use; none of BitLocker, which has protectors that nobody lists.
     pub keyslots: Vec<Keyslot>,
 }
 
@@ -66,7 +95,9 @@ pub struct Keyslot {
 
 /// Loads headers and closes mappings.
 pub trait Luks {
-    /// Reads the header of `device`, or the detached one, and checks that it can be used.
+    /// Reads the header of `device`, or the detached one, and checks that it can be used. Whether
+    /// that is LUKS or BitLocker the device says; BitLocker has no detached header and is refused
+    /// with one.
     ///
     /// A detached one is read from its copy in memory. While a reencryption is in progress opening
     /// goes through the header itself, which may be written to.
@@ -85,7 +116,8 @@ pub trait LuksDevice {
     /// What its header says.
     fn header(&self) -> &Header;
 
-    /// Tries `key` and maps the device as `name`; the number of the keyslot it opened.
+    /// Tries `key` and maps the device as `name`; the number of the keyslot it opened, 0 for
+    /// BitLocker.
     fn open(
         &mut self,
         name: &VolumeName,
@@ -169,7 +201,7 @@ where
 pub enum OpenFailure {
     /// Anything that another key cannot mend.
     Other(Kind),
-    /// The key fits no keyslot.
+    /// The key fits no keyslot and no protector.
     WrongKey,
 }
 

@@ -206,7 +206,7 @@ pub fn opened_json(volume: &Volume, outcome: &Outcome, elapsed: Duration) -> Val
             "result": "unlocked",
             "volume": volume.name.as_str(),
             "device": opened.device,
-            "type": format!("LUKS{}", opened.header.version),
+            "type": opened.header.format.as_str(),
             "uuid": opened.header.uuid,
             "keyslot": opened.keyslot,
             "header": opened.detached.as_ref().map(|(spec, _)| spec.to_string()),

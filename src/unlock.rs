@@ -158,7 +158,8 @@ fn open(
         Err(error) => return Err(error.volume(&volume.name).device(Some(&device))),
     };
     let header = luks.header().clone();
-    verify(volume, world, deadline).map_err(fail)?;
+    let kind = Some(header.format.as_str());
+    verify(volume, kind, world, deadline).map_err(fail)?;
     Ok(Outcome::Opened(Box::new(Opened::with(key, device.clone(), header, detached, passed_over))))
 }
 
@@ -206,7 +207,7 @@ fn already_open(
     match same {
         Some(device) => {
             // A run that was killed between opening and looking left it like this.
-            verify(volume, world, deadline)?;
+            verify(volume, mapping.kind.as_deref(), world, deadline)?;
             Ok(Outcome::AlreadyOpen { device: device.clone() })
         }
         None => Err(Kind::NameInUse {
@@ -244,11 +245,13 @@ fn wait_for_device(
     })
 }
 
-/// Only what libblkid knows to be no LUKS: a header that is merely damaged is worth an error.
+/// Only what libblkid knows to be neither LUKS nor BitLocker: what is merely damaged is worth an
+/// error.
 fn is_new_resource_disk(volume: &Volume, device: &Path, world: &mut World<'_>) -> bool {
+    let encrypted = |held: &str| ["BitLocker", "crypto_LUKS"].contains(&held);
     volume.name.as_str() == RESOURCE_DISK
         && volume.options.header.is_none()
-        && world.devices.signature(device).is_ok_and(|held| held.as_deref() != Some("crypto_LUKS"))
+        && world.devices.signature(device).is_ok_and(|held| !held.as_deref().is_some_and(encrypted))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::azure::id::SecretId;
 pub use device::{DeviceSpec, udev_escape};
 pub use header::HeaderSpec;
 pub use network::Network;
-pub use options::{Content, Identity, KekAlgorithm, Limit, Options};
+pub use options::{Content, Encryption, Identity, KekAlgorithm, Limit, Options};
 
 mod device;
 pub mod header;

@@ -103,7 +103,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::volume::{DeviceSpec, HeaderSpec};
+    use crate::volume::{DeviceSpec, Encryption, HeaderSpec};
 
     fn parsed(text: &str) -> Vec<Result<Volume, Kind>> {
         parse(&Line { file: Path::new("/etc/crypttab"), number: 1, text })
@@ -183,7 +183,8 @@ mod tests {
         ] {
             let volume = volume(text);
             assert_eq!(volume.key, key, "{text}");
-            let options = Options { header, nofail, discard, ..Options::default() };
+            let encryption = text.contains("luks,").then_some(Encryption::Luks);
+            let options = Options { header, nofail, discard, encryption, ..Options::default() };
             assert_eq!(volume.options, options, "{text}");
         }
     }
@@ -194,11 +195,11 @@ mod tests {
         assert_eq!(expected.device, DeviceSpec::Uuid("5f1e".to_owned()));
         for text in [
             "data1 UUID=5f1e /mnt/azure_bek_disk/k",
-            "data1\tUUID=5f1e\t\t/mnt/azure_bek_disk/k\tluks",
-            "  data1 UUID=\"5f1e\" /mnt/azure_bek_disk/k luks  ",
+            "data1\tUUID=5f1e\t\t/mnt/azure_bek_disk/k\ttries=1",
+            "  data1 UUID=\"5f1e\" /mnt/azure_bek_disk/k tries=1  ",
             "data1 UUID=5f1e /mnt/azure_bek_disk/k # luks,nofail",
-            "data1 UUID=5f1e /mnt/azure_bek_disk/k luks # was /dev/sdc - before",
-            "data1 UUID=5f1e /mnt/azure_bek_disk/k luks,tries=3,cipher=aes-xts-plain64 0 0",
+            "data1 UUID=5f1e /mnt/azure_bek_disk/k tries=1 # was /dev/sdc - before",
+            "data1 UUID=5f1e /mnt/azure_bek_disk/k tries=3,cipher=aes-xts-plain64 0 0",
         ] {
             assert_eq!(volume(text), expected, "{text}");
         }
@@ -235,7 +236,6 @@ mod tests {
             ("data1 UUID= /mnt/azure_bek_disk/k luks", 7, 5),
             ("data1 /dev/sdc /mnt/azure_bek_disk/a/b luks", 37, 1),
             ("data1 /dev/sdc /mnt/azure_bek_disk/k luks,header=osluksheader", 50, 12),
-            ("data1 /dev/sdc /mnt/azure_bek_disk/k bitlk", 38, 5),
             ("da/ta /dev/sdc /mnt/azure_bek_disk/k luks", 3, 1),
         ] {
             let problems = parsed(text);

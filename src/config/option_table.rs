@@ -4,10 +4,10 @@
 //! that crypttab does not use, except `timeout=`, which there limits a password prompt.
 
 use self::Origin::{Bektab, Crypttab};
-use self::Set::{Each, Flag, One, Refused};
+use self::Set::{Each, Flag, One};
 use super::line::{Fault, Value, Word};
 use super::option_value as value;
-use crate::volume::Options;
+use crate::volume::{Encryption, Options};
 
 /// Every accepted name.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -47,8 +47,6 @@ pub(super) enum Set {
     Flag(fn(&mut Options)),
     /// With a value.
     One(fn(&mut Options, &Value) -> Result<(), Fault>),
-    /// Known, and refused for this reason.
-    Refused(&'static str),
 }
 
 const fn option(names: &'static [&'static str], origin: Origin, set: Set) -> Row {
@@ -57,11 +55,7 @@ const fn option(names: &'static [&'static str], origin: Origin, set: Set) -> Row
 
 const TABLE: &[Row] = &[
     option(&["_netdev"], Crypttab, Flag(|o| o.netdev = true)),
-    option(
-        &["bitlk"],
-        Crypttab,
-        Refused("this version opens LUKS1 and LUKS2 only; BitLocker is not opened at boot"),
-    ),
+    option(&["bitlk"], Crypttab, Flag(|o| o.encryption = Some(Encryption::Bitlk))),
     option(&["ca"], Bektab, One(|o, v| put(&mut o.ca, value::path(v)))),
     option(&["content"], Bektab, One(|o, v| value::content(v).map(|content| o.content = content))),
     option(&["discard"], Crypttab, Flag(|o| o.discard = true)),
@@ -70,7 +64,7 @@ const TABLE: &[Row] = &[
     option(&["kek"], Bektab, One(|o, v| put(&mut o.kek, value::kek(v)))),
     option(&["kek-algorithm"], Bektab, One(|o, v| put(&mut o.kek_algorithm, value::algorithm(v)))),
     option(&["key-slot"], Crypttab, One(|o, v| put(&mut o.key_slot, value::slot(v)))),
-    option(&["luks"], Crypttab, Flag(|_| ())),
+    option(&["luks"], Crypttab, Flag(|o| o.encryption = Some(Encryption::Luks))),
     option(&["machine-name"], Bektab, One(|o, v| put(&mut o.machine_name, value::machine_name(v)))),
     option(&["no-read-workqueue"], Crypttab, Flag(|o| o.no_read_workqueue = true)),
     option(&["no-write-workqueue"], Crypttab, Flag(|o| o.no_write_workqueue = true)),
@@ -100,6 +94,18 @@ fn put<T>(place: &mut Option<T>, value: Result<T, Fault>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Options that only LUKS has a use for.
+const NOT_WITH_BITLK: [&str; 3] = ["header", "key-slot", "luks"];
+
+/// Which of the options `seen` cannot stand beside this one.
+pub(super) fn opposed(name: &str, seen: &[&'static str]) -> Option<&'static str> {
+    seen.iter().copied().find(|other| match (name, *other) {
+        ("bitlk", other) => NOT_WITH_BITLK.contains(&other),
+        (name, "bitlk") => NOT_WITH_BITLK.contains(&name),
+        _ => false,
+    })
+}
+
 /// The option of this name.
 pub(super) fn row(name: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.names.contains(&name))
@@ -126,7 +132,6 @@ impl Row {
     ) -> Result<(), Fault> {
         let needed = format!("option {:?} needs a value", name.as_str());
         match (&self.set, value) {
-            (Set::Refused(reason), _) => Err(word.fault(*reason)),
             (Set::Flag(set), None) => {
                 set(options);
                 Ok(())

@@ -6,7 +6,7 @@
 
 use super::line::{Fault, Value, Word, quoted};
 use super::nearest::nearest;
-use super::option_table::{Origin, Set, names, row};
+use super::option_table::{Origin, Set, names, opposed, row};
 use crate::volume::Options;
 
 /// Parses the fourth field of bektab(5); `-` and `none` are no options, as for systemd-cryptsetup.
@@ -26,6 +26,9 @@ pub(super) fn add(mut options: Options, field: Word<'_>) -> Result<Options, Faul
         let Some(row) = row(name.as_str()) else { return Err(unknown(&word, &name)) };
         if seen.contains(&row.name()) && !matches!(row.set, Set::Each(_)) {
             return Err(name.fault(format!("option {:?} is given twice", row.name())));
+        }
+        if let Some(other) = opposed(row.name(), &seen) {
+            return Err(name.fault(format!("option {:?} excludes {other:?}", row.name())));
         }
         seen.push(row.name());
         row.apply(&mut options, &name, value.as_ref(), &word)?;
@@ -105,7 +108,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::volume::{Content, HeaderSpec, Limit};
+    use crate::volume::{Content, Encryption, HeaderSpec, Limit};
 
     fn options(raw: &str) -> Options {
         parse(Word { raw, column: 0 }).unwrap_or_else(|fault| panic!("{raw}: {fault:?}"))
@@ -117,7 +120,7 @@ mod tests {
 
     #[test]
     fn no_options_are_the_defaults() {
-        for raw in ["-", "none", "luks"] {
+        for raw in ["-", "none"] {
             assert_eq!(options(raw), Options::default());
         }
         assert_eq!(Options::default().timeout, Limit(Some(Duration::from_secs(90))));
@@ -132,7 +135,9 @@ mod tests {
         };
         for (raw, expected) in [
             ("_netdev", on(|o| o.netdev = true)),
+            ("bitlk", on(|o| o.encryption = Some(Encryption::Bitlk))),
             ("discard", on(|o| o.discard = true)),
+            ("luks", on(|o| o.encryption = Some(Encryption::Luks))),
             ("no-read-workqueue", on(|o| o.no_read_workqueue = true)),
             ("no-write-workqueue", on(|o| o.no_write_workqueue = true)),
             ("noauto", on(|o| o.noauto = true)),
@@ -145,8 +150,8 @@ mod tests {
             ("x-initrd.attach", on(|o| o.initrd = true)),
         ] {
             assert_eq!(options(raw), expected, "{raw}");
-            let fault = refused(&format!("luks,{raw}=yes"));
-            assert_eq!((fault.column, fault.length), (5, raw.len() + 4), "{raw}");
+            let fault = refused(&format!("ca=/a,{raw}=yes"));
+            assert_eq!((fault.column, fault.length), (6, raw.len() + 4), "{raw}");
             assert!(fault.message.ends_with("takes no value"), "{}", fault.message);
         }
     }
@@ -199,7 +204,10 @@ mod tests {
             ("luks,luks", 5, 4, "\"luks\" is given twice", None),
             ("readonly,read-only", 9, 9, "\"read-only\" is given twice", None),
             ("header=/a,header=/b", 10, 6, "\"header\" is given twice", None),
-            ("nofail,bitlk", 7, 5, "LUKS1 and LUKS2 only", None),
+            ("luks,bitlk", 5, 5, "\"bitlk\" excludes \"luks\"", None),
+            ("bitlk,nofail,luks", 13, 4, "\"luks\" excludes \"bitlk\"", None),
+            ("bitlk,header=/a", 6, 6, "\"header\" excludes \"bitlk\"", None),
+            ("key-slot=0,bitlk", 11, 5, "\"bitlk\" excludes \"key-slot\"", None),
             ("nofail ", 0, 7, "unknown option", Some("nofail")),
         ] {
             let fault = refused(raw);
@@ -217,8 +225,10 @@ mod tests {
         assert!(options.discard && !options.nofail && !options.prompt);
         assert_eq!(options.timeout, Options::default().timeout);
         assert_eq!(options.header, HeaderSpec::parse("/b"));
+        assert_eq!(options.encryption, Some(Encryption::Luks));
+        assert_eq!(crypttab("luks,bitlk").unwrap().encryption, Some(Encryption::Bitlk));
         assert_eq!(crypttab("none"), Ok(Options::default()));
-        for (raw, column) in [("luks,header=relative", 12), ("key-slot=many", 9), ("bitlk", 0)] {
+        for (raw, column) in [("luks,header=relative", 12), ("key-slot=many", 9)] {
             assert_eq!(crypttab(raw).unwrap_err().column, column, "{raw}");
         }
     }

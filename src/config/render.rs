@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::ade::KEY_DISK_MOUNT;
 use super::bektab;
 use super::line::Line;
-use crate::volume::{Content, Identity, KeySpec, Limit, Options, Volume};
+use crate::volume::{Content, Encryption, Identity, KeySpec, Limit, Options, Volume};
 
 /// Why a volume cannot be a line of bektab(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,7 @@ fn options(options: &Options) -> Option<String> {
         content,
         device_timeout,
         discard,
+        encryption,
         header,
         identity,
         initrd,
@@ -85,10 +86,13 @@ fn options(options: &Options) -> Option<String> {
         vault,
         vault_suffixes,
     } = options;
+    let is = |wanted| *encryption == Some(wanted);
     let mut list: Vec<String> = Vec::new();
     for (name, set) in [
         ("_netdev", netdev),
+        ("bitlk", &is(Encryption::Bitlk)),
         ("discard", discard),
+        ("luks", &is(Encryption::Luks)),
         ("no-read-workqueue", no_read_workqueue),
         ("no-write-workqueue", no_write_workqueue),
         ("noauto", noauto),

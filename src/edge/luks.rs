@@ -1,6 +1,6 @@
 //! libcryptsetup: headers, keyslots, activation, and its log.
 //!
-//! The only file that calls libcryptsetup. It is not thread safe and its Rust binding panics when a
+//! The only place that calls libcryptsetup. It is not thread safe and its Rust binding panics when a
 //! second thread calls it, so everything here stays on the main thread; one process opens one
 //! volume. Errors come as errno and are mapped here, once, to the operator's words.
 
@@ -11,6 +11,7 @@ use libcryptsetup_rs::{CryptDevice, CryptInit, Either, set_log_callback};
 use nix::errno::Errno;
 
 use crate::edge::header;
+use crate::edge::probe;
 use crate::edge::signals::{self, PutOff};
 use crate::error::Kind;
 use crate::header::DetachedHeader;
@@ -22,6 +23,7 @@ use crate::volume::{HeaderSpec, Options, VolumeName};
 use words::{errno, forward_log, header_failure, internal};
 
 mod activate;
+mod bitlk;
 mod cost;
 mod read;
 mod words;
@@ -50,6 +52,11 @@ impl Luks for Libcryptsetup {
         device: &Path,
         detached: Option<&DetachedHeader>,
     ) -> Result<Box<dyn LuksDevice>, Kind> {
+        // Before LUKS is looked for, which mends what it takes for damaged. What is at the start of
+        // the device decides, not what somebody says of it.
+        if probe::is_bitlocker(device) {
+            return load_bitlocker(device, detached.is_some());
+        }
         let copy = detached.map(|header| header.copy.as_path());
         let metadata = match detached {
             Some(header) => PathBuf::from(header.spec.to_string()),
@@ -85,6 +92,25 @@ fn load(device: &Path, apart: Option<&Path>, metadata: &Path) -> Result<CryptDev
         .load::<()>(None, None)
         .map_err(|error| header_failure(metadata, &error))?;
     Ok(crypt)
+}
+
+/// The same for BitLocker, whose header is never apart.
+fn load_bitlocker(device: &Path, apart: bool) -> Result<Box<dyn LuksDevice>, Kind> {
+    if apart {
+        let reason = "it is BitLocker, and its line says header=".to_owned();
+        return Err(Kind::HeaderUnusable { path: device.to_owned(), reason });
+    }
+    words::forget();
+    let loaded = bitlk::load(device).and_then(|mut crypt| {
+        let header = bitlk::header(&mut crypt)?;
+        Ok((crypt, header))
+    });
+    let (crypt, header) = loaded.map_err(|error| bitlk::failure(device, &error))?;
+    let device = device.to_owned();
+    let metadata = device.clone();
+    // Its KDF is always the same 2^20 rounds of SHA-256, for each protector a key is tried on.
+    let costly = Vec::new();
+    Ok(Box::new(Loaded { crypt, device, header, metadata, moving: None, made: None, costly }))
 }
 
 /// Closes the mapping; false when there was none.

@@ -45,6 +45,12 @@ pub fn fat_superblock(path: &Path) -> io::Result<Option<Superblock>> {
     read_superblock(path, Some("vfat"))
 }
 
+/// Whether `path` begins as BitLocker does; not so when it cannot be read, which whoever asks finds
+/// out by itself.
+pub fn is_bitlocker(path: &Path) -> bool {
+    read_superblock(path, Some("BitLocker")).is_ok_and(|found| found.is_some())
+}
+
 /// The partition table of the disk at `path`; empty when there is none.
 pub fn partitions(path: &Path) -> io::Result<Vec<Partition>> {
     let mut device = Device::open(path)?;

@@ -19,7 +19,7 @@ impl fmt::Display for Kind {
                 f.write_str("it opens but holds no file system or LVM; closed again")
             }
             Self::HeaderUnusable { path, reason } => {
-                write!(f, "no usable LUKS header in {}: {reason}", path.display())
+                write!(f, "no usable header in {}: {reason}", path.display())
             }
             Self::IdentityMissing { status, text } => {
                 write!(f, "this VM has no usable managed identity: HTTP {status}: {text}")
@@ -65,6 +65,8 @@ impl fmt::Display for Kind {
                     _ => write!(f, "none of the {tried} keys from {place}")?,
                 }
                 match (tried, keyslots) {
+                    (1, 0) => f.write_str(" fits none of the volume's protectors"),
+                    (_, 0) => f.write_str(" fits one of the volume's protectors"),
                     (1, 1) => f.write_str(" does not fit the keyslot"),
                     (1, _) => write!(f, " fits none of the {keyslots} keyslots"),
                     (_, 1) => f.write_str(" fits the keyslot"),

@@ -189,7 +189,7 @@ fn ades_own_line_is_taken_without_a_word() {
     assert_eq!(
         plan.lines,
         ["osencrypt /dev/disk/by-partuuid/0c0a LinuxPassPhraseFileName \
-             discard,x-initrd.attach,header=/luks/osluksheader:UUID=1111-22"]
+             discard,luks,x-initrd.attach,header=/luks/osluksheader:UUID=1111-22"]
     );
     assert_eq!(plan.warnings, [""; 0]);
     // In a tree nobody knows what the root stands on, and ADE's name says it.

@@ -11,7 +11,7 @@ use crate::deadline::{Clock as _, Deadline, VirtualClock};
 use crate::error::{Error, Kind};
 use crate::header::DetachedHeader;
 use crate::key::{Candidate, KeySource, SourceName};
-use crate::mapping::{Header, Keyslot, Luks, LuksDevice, Mapping, OpenFailure};
+use crate::mapping::{Format, Header, Keyslot, Luks, LuksDevice, Mapping, OpenFailure};
 use crate::secret::Secret;
 use crate::volume::{DeviceSpec, KeySpec, Options, Volume, VolumeName};
 
@@ -36,6 +36,8 @@ pub struct Case {
     pub busy: u32,
     /// Whether the device holds a header at all.
     pub formatted: bool,
+    /// Whose header.
+    pub format: Format,
     /// `timeout=`.
     pub timeout: Option<Duration>,
     pub keyslot_memory_kib: u64,
@@ -65,6 +67,7 @@ impl Case {
             broken: None,
             busy: 0,
             formatted: true,
+            format: Format::Luks2,
             timeout: Some(Duration::from_secs(90)),
             keyslot_memory_kib: 0,
             memory_kib: 0,
@@ -85,8 +88,12 @@ impl Case {
 
     fn of<T>(self, job: Job<T>) -> (Result<T, Error>, Vec<String>, Duration) {
         let events = Events::default();
-        let keyslots = vec![Keyslot { number: 0, memory_kib: self.keyslot_memory_kib }];
-        let header = Header { version: 2, uuid: "u".to_owned(), detached: false, keyslots };
+        let keyslots = match self.format {
+            Format::Bitlk => Vec::new(),
+            _ => vec![Keyslot { number: 0, memory_kib: self.keyslot_memory_kib }],
+        };
+        let (format, uuid) = (self.format, "u".to_owned());
+        let header = Header { format, uuid, detached: false, keyslots };
         let formatted = self.formatted;
         let (right_key, broken, busy) = (b"right", self.broken, self.busy);
         let mut luks =

@@ -12,8 +12,8 @@ use crate::deadline::Deadline;
 use crate::error::{Kind, printable};
 use crate::header::choice::{self, Chosen, Why};
 use crate::header::{DetachedHeader, Headers};
-use crate::mapping::LuksDevice;
-use crate::volume::{DeviceSpec, HeaderSpec, Volume};
+use crate::mapping::{Format, LuksDevice};
+use crate::volume::{DeviceSpec, Encryption, HeaderSpec, Options, Volume};
 
 /// How long the header that is named is waited for when a copy can stand in for it; as long as the
 /// key disk, which comes with the same controllers.
@@ -43,15 +43,18 @@ pub(super) fn load(
         None => None,
     };
     let luks = world.luks.load(device, chosen.as_ref().map(|chosen| &chosen.header))?;
+    let own = |reason| Kind::HeaderUnusable { path: device.to_owned(), reason };
+    if let Some(reason) = opposed(&volume.options, luks.header().format) {
+        return Err(own(reason.to_owned()));
+    }
     // Between finding and loading, the name in /dev may have become another disk's.
     if let (DeviceSpec::Uuid(wanted), None) = (&volume.device, &chosen) {
         let found = &luks.header().uuid;
         if !found.eq_ignore_ascii_case(wanted) {
-            let reason = format!("its UUID is {}", printable(found, 40));
-            return Err(Kind::HeaderUnusable { path: device.to_owned(), reason });
+            return Err(own(format!("its UUID is {}", printable(found, 40))));
         }
     }
-    if luks.header().keyslots.is_empty() {
+    if luks.header().format != Format::Bitlk && luks.header().keyslots.is_empty() {
         let path = match &chosen {
             Some(chosen) => chosen.header.spec.to_string().into(),
             None => device.to_owned(),
@@ -59,6 +62,20 @@ pub(super) fn load(
         return Err(Kind::HeaderUnusable { path, reason: "no keyslot is in use".to_owned() });
     }
     Ok((luks, chosen.map(|chosen| (chosen.header.spec, chosen.why))))
+}
+
+/// What is wrong where an option cannot be meant for a device of this format.
+fn opposed(options: &Options, format: Format) -> Option<&'static str> {
+    match (format, options.encryption) {
+        (Format::Bitlk, Some(Encryption::Luks)) => Some("it is BitLocker, and its line says luks"),
+        (Format::Bitlk, _) if options.key_slot.is_some() => {
+            Some("it is BitLocker, and its line says key-slot=")
+        }
+        (Format::Luks1 | Format::Luks2, Some(Encryption::Bitlk)) => {
+            Some("it is LUKS, and its line says bitlk")
+        }
+        _ => None,
+    }
 }
 
 /// The header that `spec` names, or the copy that takes its place; says what there is to say.

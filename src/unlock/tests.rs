@@ -1,7 +1,8 @@
 use super::*;
+use crate::mapping::Format;
 use crate::unlock::fake::{Case, key, opened};
 use crate::unlock::verify::CLOSE_PATIENCE;
-use crate::volume::{Content, VolumeName};
+use crate::volume::{Content, Encryption, Options, VolumeName};
 
 #[test]
 fn the_right_key_opens() {
@@ -166,6 +167,91 @@ fn what_a_killed_run_left_open_is_looked_at() {
     assert!(matches!(run(Some("LVM2_member")).0, Ok(Outcome::AlreadyOpen { .. })));
 }
 
+fn bitlocker() -> Case {
+    let mut case = Case::new();
+    case.format = Format::Bitlk;
+    case.devices.signature = Ok(Some("ntfs".to_owned()));
+    case
+}
+
+#[test]
+fn bitlocker_opens_without_keyslots() {
+    let (result, events, _) = bitlocker().run();
+    let opened = opened(result);
+    assert_eq!((opened.header.format, opened.keyslot), (Format::Bitlk, 0));
+    assert_eq!(events, ["ask key-disk for 90 s", "try \"right\""]);
+}
+
+#[test]
+fn a_wrong_key_of_bitlocker_is_told_of_its_protectors() {
+    let said = |keys: &[&str]| {
+        let mut case = bitlocker();
+        case.disk = vec![Ok(keys.iter().map(|text| key(text)).collect())];
+        case.run().0.unwrap_err().kind.to_string()
+    };
+    assert!(
+        said(&["a"]).ends_with("\"a\" fits none of the volume's protectors"),
+        "{}",
+        said(&["a"])
+    );
+    let several = said(&["a", "b"]);
+    assert!(several.starts_with("none of the 2 keys"), "{several}");
+    assert!(several.ends_with(" fits one of the volume's protectors"), "{several}");
+}
+
+#[test]
+fn garbage_of_bitlocker_is_closed_again_and_that_of_luks_is_proven() {
+    let run = |format: Format, kind: Option<&str>, content: Content| {
+        let mut case = bitlocker();
+        (case.format, case.devices.signature) = (format, Ok(None));
+        case.volume.options.content = content;
+        case.mapping = kind
+            .and_then(|kind| Some(Mapping { kind: Some(kind.to_owned()), ..mapping("/dev/sdb")? }));
+        let (result, events, _) = case.run();
+        (result.map_err(|error| error.kind), events)
+    };
+    for open_before in [None, Some("BITLK")] {
+        let (result, events) = run(Format::Bitlk, open_before, Content::Filesystem);
+        assert_eq!(result, Err(Kind::ContentUnrecognized));
+        assert_eq!(events.last().unwrap(), "close data1");
+        assert!(run(Format::Bitlk, open_before, Content::Any).0.is_ok());
+    }
+    for open_before in [None, Some("LUKS2")] {
+        assert!(run(Format::Luks2, open_before, Content::Filesystem).0.is_ok());
+    }
+}
+
+#[test]
+fn what_the_line_says_the_device_has_to_be() {
+    let run = |format, set: fn(&mut Options)| {
+        let mut case = bitlocker();
+        case.format = format;
+        set(&mut case.volume.options);
+        let (result, events, _) = case.run();
+        result.map_err(|error| (error.kind.to_string(), events.len()))
+    };
+    let bitlk: fn(&mut Options) = |o| o.encryption = Some(Encryption::Bitlk);
+    let luks: fn(&mut Options) = |o| o.encryption = Some(Encryption::Luks);
+    let key_slot: fn(&mut Options) = |o| o.key_slot = Some(0);
+    for (format, set) in [
+        (Format::Bitlk, bitlk),
+        (Format::Luks1, luks),
+        (Format::Luks2, luks),
+        (Format::Luks2, key_slot),
+    ] {
+        assert!(run(format, set).is_ok(), "{format}");
+    }
+    for (format, set, words) in [
+        (Format::Bitlk, luks, "it is BitLocker, and its line says luks"),
+        (Format::Bitlk, key_slot, "it is BitLocker, and its line says key-slot="),
+        (Format::Luks1, bitlk, "it is LUKS, and its line says bitlk"),
+        (Format::Luks2, bitlk, "it is LUKS, and its line says bitlk"),
+    ] {
+        let (text, asked) = run(format, set).unwrap_err();
+        assert!(text == format!("no usable header in /dev/sdb: {words}") && asked == 0, "{text}");
+    }
+}
+
 fn detached() -> Case {
     let mut case = Case::new();
     case.volume.options.header = HeaderSpec::parse("/boot/luks/osluksheader");
@@ -230,8 +316,10 @@ fn a_new_resource_disk_is_no_error_and_any_other_unformatted_disk_is() {
         let outcome = run("resourceencrypt", held).unwrap();
         assert_eq!(outcome, Outcome::NewResourceDisk { device: device.clone() });
     }
-    // libblkid sees LUKS where libcryptsetup cannot read it: damaged, not new.
-    let error = run("resourceencrypt", Some("crypto_LUKS")).unwrap_err();
-    assert_eq!(error.kind.name(), "header-unusable");
+    // libblkid sees what libcryptsetup cannot read: damaged, not new.
+    for held in ["crypto_LUKS", "BitLocker"] {
+        let error = run("resourceencrypt", Some(held)).unwrap_err();
+        assert_eq!(error.kind.name(), "header-unusable");
+    }
     assert_eq!(run("data1", Some("ntfs")).unwrap_err().kind.name(), "header-unusable");
 }

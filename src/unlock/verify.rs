@@ -5,18 +5,24 @@ use std::time::Duration;
 use super::{LOOK_AGAIN, World};
 use crate::deadline::Deadline;
 use crate::error::Kind;
+use crate::mapping::Format;
 use crate::volume::{Content, Volume};
 
 /// How long closing what turned out wrong is tried: udev looks at each new mapping for a moment.
 pub(super) const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// With a detached header the right key opens *any* device: what came out must be something known.
+/// With a detached header the right key opens *any* device, and of BitLocker's nothing says that
+/// what it decrypts with is right: what came out must be something known.
+///
+/// `kind` is the volume's, or the mapping's where that was open before.
 pub(super) fn verify(
     volume: &Volume,
+    kind: Option<&str>,
     world: &mut World<'_>,
     deadline: &Deadline<'_>,
 ) -> Result<(), Kind> {
-    if volume.options.header.is_none() || volume.options.content == Content::Any {
+    let proven = volume.options.header.is_none() && kind != Some(Format::Bitlk.as_str());
+    if proven || volume.options.content == Content::Any {
         return Ok(());
     }
     let problem = match world.devices.signature(&volume.name.mapped_path()) {

@@ -20,6 +20,8 @@ pub struct Options {
     pub device_timeout: Option<Limit>,
     /// `discard`: pass TRIM through; tells an observer which sectors are free.
     pub discard: bool,
+    /// `luks` or `bitlk`: what the device has to be; `None` takes it as it is.
+    pub encryption: Option<Encryption>,
     /// `header=`: detached LUKS header.
     pub header: Option<HeaderSpec>,
     /// `identity=`: which managed identity of the VM asks.
@@ -67,6 +69,7 @@ impl Default for Options {
             content: Content::Filesystem,
             device_timeout: None,
             discard: false,
+            encryption: None,
             header: None,
             identity: None,
             initrd: false,
@@ -94,7 +97,16 @@ impl Default for Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(pub Option<Duration>);
 
-/// What the plaintext of a volume with a detached header must look like.
+/// What a device may be asked to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// `bitlk`: BitLocker.
+    Bitlk,
+    /// `luks`: LUKS of either version.
+    Luks,
+}
+
+/// What the plaintext of a volume must look like that has a detached header or is BitLocker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// Anything: for volumes that are not formatted yet.

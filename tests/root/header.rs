@@ -233,7 +233,7 @@ fn a_header_that_is_not_on_its_disk_and_a_disk_that_is_not_there() {
     let world = World::new();
     let apart = Apart::formatted(&world, "luks2");
     let nowhere = format!("/luks/gone:UUID={UUID}");
-    let words = [&*format!("no usable LUKS header in {nowhere}"), "No such file or directory"];
+    let words = [&*format!("no usable header in {nowhere}"), "No such file or directory"];
     apart.attach_with(&world, &nowhere, "").refuses(4, &words);
     let absent = format!("{PLACE}:UUID=77aa0f00-2222-4222-8333-444455556666");
     let run = apart.attach_with(&world, &absent, "timeout=1");

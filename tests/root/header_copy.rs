@@ -96,7 +96,7 @@ fn a_copy_stands_in_for_a_header_that_is_missing_or_damaged() {
     }
     apart.edit(&world, |header| fs::write(header, [0; 1 << 16]).unwrap());
     let run = apart.attach(&world, "").says("data1 unlocked");
-    run.says("warning: data1: using header copy /boot/luks/osluksheader: no usable LUKS header");
+    run.says("warning: data1: using header copy /boot/luks/osluksheader: no usable header");
     assert_eq!(where_from(&world), format!("{COPY} stand-in"));
     apart.edit(&world, |header| fs::remove_file(header).unwrap());
     apart.attach(&world, "").says("No such file or directory").says("data1 unlocked");

@@ -1,7 +1,7 @@
 use super::*;
 use crate::azure::id::{Host, KeyId, SecretId, VaultUrl};
 use crate::config::{Configuration, Origin, option_table};
-use crate::volume::{DeviceSpec, HeaderSpec, KekAlgorithm, KeyFileName, VolumeName};
+use crate::volume::{DeviceSpec, Encryption, HeaderSpec, KekAlgorithm, KeyFileName, VolumeName};
 
 fn volume() -> Volume {
     Volume {
@@ -40,6 +40,7 @@ fn every_option_is_written_and_read_back() {
         ("-", Box::new(|_| ())),
         ("_netdev", Box::new(|o| o.netdev = true)),
         ("discard", Box::new(|o| o.discard = true)),
+        ("luks", Box::new(|o| o.encryption = Some(Encryption::Luks))),
         ("no-read-workqueue", Box::new(|o| o.no_read_workqueue = true)),
         ("no-write-workqueue", Box::new(|o| o.no_write_workqueue = true)),
         ("noauto", Box::new(|o| o.noauto = true)),
@@ -113,14 +114,15 @@ fn every_option_is_written_and_read_back() {
         set(&mut all.options);
         assert_eq!(round(&one), format!("data1 UUID=5f1e - {text}"));
     }
+    let bitlk = Options { encryption: Some(Encryption::Bitlk), ..Options::default() };
+    assert_eq!(round(&Volume { options: bitlk, ..volume() }), "data1 UUID=5f1e - bitlk");
     all.options.identity = Some(Identity::Resource(resource.to_owned()));
     // A resource id with a blank does not parse, so it is not written either.
     assert!(line(&all).is_err());
     all.options.identity = Some(Identity::Resource(resource.replace(", ", ",")));
     let text = round(&all);
     // Whatever the parser takes has been written at least once.
-    for name in option_table::names().filter(|name| !matches!(*name, "bitlk" | "luks" | "readonly"))
-    {
+    for name in option_table::names().filter(|name| !matches!(*name, "bitlk" | "readonly")) {
         let found = text.contains(&format!("{name}=")) || text.split([' ', ',']).any(|w| w == name);
         assert!(found, "{name}: {text}");
     }

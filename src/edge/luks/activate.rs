@@ -6,9 +6,10 @@ use libcryptsetup_rs::consts::flags::CryptActivate;
 use libcryptsetup_rs::{CryptDevice, LibcryptErr};
 use nix::errno::Errno;
 
+use super::bitlk;
 use super::words::{self, errno, header_failure, internal};
 use crate::error::Kind;
-use crate::mapping::{Header, OpenFailure};
+use crate::mapping::{Format, Header, OpenFailure};
 use crate::secret::Secret;
 use crate::volume::{Options, VolumeName};
 
@@ -24,13 +25,31 @@ pub(super) fn try_key(
     (header, metadata): (&Header, &Path),
 ) -> Result<u32, OpenFailure> {
     words::forget();
-    let opened = crypt.activate_handle().activate_by_passphrase(
-        name.map(VolumeName::as_str),
-        options.key_slot,
-        key.expose(),
-        flags(options, name.is_some()),
-    );
+    let mut attempt = |name: Option<&VolumeName>| {
+        crypt.activate_handle().activate_by_passphrase(
+            name.map(VolumeName::as_str),
+            options.key_slot,
+            key.expose(),
+            flags(options, name.is_some()),
+        )
+    };
+    let opened = attempt(name);
+    if header.format == Format::Bitlk && is(&opened, Errno::EINVAL) {
+        // Also what a key comes to that has the wrong form for a protector, as bytes have that are
+        // no text: where nothing is mapped it cannot be the mapping's.
+        if name.is_none() || is(&attempt(None), Errno::EINVAL) {
+            let said = words::last_words();
+            if !said.is_empty() {
+                log::warn!("{said}");
+            }
+            return Err(OpenFailure::WrongKey);
+        }
+    }
     opened.map_err(|error| failure(name, options, (header, metadata), &error))
+}
+
+fn is(opened: &Result<u32, LibcryptErr>, number: Errno) -> bool {
+    opened.as_ref().is_err_and(|error| errno(error) == number)
 }
 
 fn failure(
@@ -65,7 +84,10 @@ fn failure(
             | Errno::EROFS
             | Errno::ETXTBSY,
             _,
-        ) => header_failure(metadata, error),
+        ) => match header.format {
+            Format::Bitlk => bitlk::failure(metadata, error),
+            Format::Luks1 | Format::Luks2 => header_failure(metadata, error),
+        },
         _ => internal("activating the volume", error),
     })
 }

@@ -4,22 +4,22 @@ use libcryptsetup_rs::consts::vals::{EncryptionFormat, KeyslotInfo};
 use libcryptsetup_rs::{CryptDevice, LibcryptErr};
 
 use super::cost;
-use crate::mapping::{Header, Keyslot};
+use crate::mapping::{Format, Header, Keyslot};
 
 /// The header, and the keyslots over what cost.rs allows with their iterations.
 pub(super) fn header(
     crypt: &mut CryptDevice,
     detached: bool,
 ) -> Result<(Header, Vec<(u32, u32)>), LibcryptErr> {
-    let format = crypt.format_handle().get_type()?;
-    let version = match format {
-        EncryptionFormat::Luks1 => 1,
-        EncryptionFormat::Luks2 => 2,
+    let kind = crypt.format_handle().get_type()?;
+    let format = match kind {
+        EncryptionFormat::Luks1 => Format::Luks1,
+        EncryptionFormat::Luks2 => Format::Luks2,
         _ => return Err(LibcryptErr::InvalidConversion),
     };
     let uuid = crypt.status_handle().get_uuid()?.to_string();
     let (mut keyslots, mut costly) = (Vec::new(), Vec::new());
-    for number in 0..libcryptsetup_rs::CryptKeyslotHandle::max_keyslots(format)? {
+    for number in 0..libcryptsetup_rs::CryptKeyslotHandle::max_keyslots(kind)? {
         // Unbound keyslots hold a key of something else and never open the volume.
         let usable = matches!(
             crypt.keyslot_handle().status(number)?,
@@ -35,5 +35,5 @@ pub(super) fn header(
             keyslots.push(Keyslot { number, memory_kib });
         }
     }
-    Ok((Header { version, uuid, detached, keyslots }, costly))
+    Ok((Header { format, uuid, detached, keyslots }, costly))
 }

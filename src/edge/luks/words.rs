@@ -22,13 +22,24 @@ pub(super) fn forget() {
     LAST_WORDS.take();
 }
 
+/// The last of what was said since, which is forgotten with that.
+pub(super) fn last_words() -> String {
+    LAST_WORDS.take()
+}
+
+/// Stands in for libcryptsetup.
+#[cfg(test)]
+pub(super) fn said(words: &str) {
+    LAST_WORDS.set(words.to_owned());
+}
+
 /// What a failed load means; the errno values were measured with libcryptsetup 2.6.1.
 pub(super) fn header_failure(path: &Path, error: &LibcryptErr) -> Kind {
-    let said = LAST_WORDS.take();
+    let said = last_words();
     let reason = match errno(error) {
         // EINVAL has a dozen reasons, which libcryptsetup tells in words only.
         Errno::EINVAL if !said.is_empty() => said,
-        Errno::EINVAL => "it is not LUKS, or damaged".to_owned(),
+        Errno::EINVAL => "it is neither LUKS nor BitLocker, or damaged".to_owned(),
         Errno::ENOTBLK | Errno::ENODEV | Errno::ENOENT => "no such device or file".to_owned(),
         Errno::ENOTSUP | Errno::ENOSYS => {
             "the kernel or libcryptsetup lacks what it needs (cipher, device-mapper)".to_owned()

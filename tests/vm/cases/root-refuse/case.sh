@@ -47,6 +47,6 @@ watch() {
         wrong_key) refused_in_initramfs 2 'fits? ' 'was the secret rotated, or the disk moved' ;;
         wrong_partition) refused_in_initramfs 4 'it opens but holds no file system or LVM' 'the header may be out of date or belong to another disk' ;;
         kek_disabled) refused_in_initramfs 77 '403' 'enable' ;;
-        header_missing) refused_in_initramfs 4 'no usable LUKS header in' 'does header= in .etc.bektab name the right file and disk' ;;
+        header_missing) refused_in_initramfs 4 'no usable header in' 'does header= in .etc.bektab name the right file and disk' ;;
     esac
 }
