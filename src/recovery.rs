@@ -163,6 +163,11 @@ pub fn recovery_password(input: &Secret) -> Option<Secret> {
     password::read(bytes)?.ok().map(Secret::from)
 }
 
+/// The name that Windows gives the file with this key; `None` when it is no .BEK file.
+pub fn file_name(key: &Secret) -> Option<String> {
+    bek::read(key.expose())?.ok().map(bek::Guid::file_name)
+}
+
 /// The one key among `materials`, and what it was in.
 ///
 /// The same key several times is one: ADE gives all disks of a VM the same. Errors: it is still

@@ -23,7 +23,12 @@ pub struct StandardInput;
 
 /// The JSON of the LUKS2 header at the start of a device or file.
 #[derive(Clone, Debug)]
-pub struct HeaderMetadata(pub PathBuf);
+pub struct HeaderMetadata {
+    /// Where it can be read.
+    pub path: PathBuf,
+    /// What messages call it: a copy in memory has no name of its own.
+    pub place: String,
+}
 
 impl Given for GivenFile {
     fn read(&mut self) -> Result<Secret, Kind> {
@@ -56,15 +61,15 @@ impl Given for StandardInput {
 
 impl Given for HeaderMetadata {
     fn read(&mut self) -> Result<Secret, Kind> {
-        let read = File::open(&self.0).map_err(Problem::from);
+        let read = File::open(&self.path).map_err(Problem::from);
         read.and_then(|mut file| identity::metadata(&mut file)).map_err(|problem| match problem {
             // LUKS1 has no place for one.
             Problem::NotLuks => Kind::MaterialRefused {
-                what: format!("the header in {}", self.0.display()),
+                what: format!("the header in {}", self.place),
                 refusal: Refusal::NoToken,
             },
             problem => Kind::HeaderUnusable {
-                path: self.0.clone(),
+                path: PathBuf::from(&self.place),
                 reason: printable(&problem.to_string(), 120),
             },
         })
@@ -111,17 +116,21 @@ mod tests {
             Image::empty(20 * 1024).made_by("cryptsetup", &words)
         };
         let luks2 = format("luks2");
-        let json = HeaderMetadata(luks2.path.clone()).read().unwrap();
+        let metadata = |image: &Image| HeaderMetadata {
+            path: image.path.clone(),
+            place: image.path.display().to_string(),
+        };
+        let json = metadata(&luks2).read().unwrap();
         let json: serde_json::Value = serde_json::from_slice(json.expose()).unwrap();
         assert!(json["tokens"].is_object() && json["keyslots"]["0"].is_object());
         let luks1 = format("luks1");
-        let (status, text) = refusal(&mut HeaderMetadata(luks1.path.clone()));
+        let (status, text) = refusal(&mut metadata(&luks1));
         assert_eq!((status, text.contains("has no LUKS2 token")), (4, true), "{text}");
         let mut bytes = luks2.bytes();
         bytes[5000] ^= 1;
         bytes[(16 << 10) + 5000] ^= 1;
         std::fs::write(&luks2.path, bytes).unwrap();
-        let (status, text) = refusal(&mut HeaderMetadata(luks2.path.clone()));
+        let (status, text) = refusal(&mut metadata(&luks2));
         assert_eq!((status, text.contains("damaged")), (4, true), "{text}");
     }
 }

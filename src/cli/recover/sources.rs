@@ -36,8 +36,8 @@ pub struct RecoverySources<'a> {
     pub disk: Disk,
     /// The file systems of `--key-disk`.
     pub key_disks: Vec<PathBuf>,
-    /// Where the LUKS header can be read.
-    pub header: PathBuf,
+    /// The metadata of the LUKS header.
+    pub metadata: HeaderMetadata,
     /// Asks the person at the terminal.
     pub ask: SystemdAskPassword,
 }
@@ -61,15 +61,13 @@ impl RecoverySources<'_> {
     }
 
     fn token<'a>(&self) -> Box<dyn KeySource + 'a> {
-        let given = Box::new(HeaderMetadata(self.header.clone()));
-        let place = format!("the header in {}", self.header.display());
-        self.material((given, place), (SourceName::Token, Use::WrappedKeys))
+        let place = format!("the header in {}", self.metadata.place);
+        self.material((Box::new(self.metadata.clone()), place), (SourceName::Token, Use::WrappedKeys))
     }
 
     /// Whether the header has a token with a key in it: without one there is nothing to report.
     fn has_token(&self) -> bool {
-        let metadata = HeaderMetadata(self.header.clone()).read();
-        metadata.is_ok_and(|json| recovery::recognise(&json).is_ok())
+        self.metadata.clone().read().is_ok_and(|json| recovery::recognise(&json).is_ok())
     }
 
     fn material<'a>(

@@ -1,0 +1,164 @@
+//! The unlock inside a recovery: the real parts around it, and what is done with a key that fits.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::sources::RecoverySources;
+use crate::azure::matching::Disk;
+use crate::cli::args::key::KeyArg;
+use crate::cli::args::recover::RecoverArgs;
+use crate::cli::azure;
+use crate::deadline::{Deadline, Pauses};
+use crate::edge::askpass::SystemdAskPassword;
+use crate::edge::block::BlockDevices;
+use crate::edge::disk::RescueDisk;
+use crate::edge::given::HeaderMetadata;
+use crate::edge::header::SystemHeaders;
+use crate::edge::key_save::{self, Kept};
+use crate::edge::luks::Libcryptsetup;
+use crate::edge::mapping::MappedDevices;
+use crate::edge::memory::MemInfo;
+use crate::edge::probe;
+use crate::edge::process::SystemClock;
+use crate::error::{Error, Goal, Kind};
+use crate::header::Headers;
+use crate::mapping::{Format, Instead, Luks};
+use crate::recovery::target::Target;
+use crate::secret::Secret;
+use crate::unlock::{self, Opened, Outcome, World};
+use crate::volume::Volume;
+
+/// One disk to open.
+pub struct Job<'a> {
+    /// What was asked for.
+    pub args: &'a RecoverArgs,
+    /// What is opened.
+    pub volume: &'a Volume,
+    /// What was found on the disk.
+    pub target: &'a Target,
+}
+
+/// What came of it.
+pub struct Done {
+    /// How it was opened, or would be.
+    pub opened: Opened,
+    /// The key, where it is to be saved.
+    pub key: Option<Secret>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Job<'_> {
+    /// Opens the volume, or with `--dry-run` only finds its key.
+    ///
+    /// Errors: as for [`unlock::attach`], and `NameInUse` when it was open before: then it is not
+    /// known by which key, nor what is allowed to it.
+    pub fn run(&self) -> Result<Done, Error> {
+        let kept = Kept::default();
+        let libcryptsetup = Libcryptsetup::new();
+        let mut luks: Box<dyn Luks> = if self.args.dry_run {
+            Box::new(Instead::new(libcryptsetup, |device, _, key, options| {
+                device.test(key, options)
+            }))
+        } else if self.args.save_key.is_some() {
+            Box::new(key_save::keeping(libcryptsetup, &kept))
+        } else {
+            Box::new(libcryptsetup)
+        };
+        let clock = SystemClock::new();
+        let pauses = Pauses::default();
+        let deadline = Deadline::start(&clock, self.args.timeout.0).pausing(&pauses);
+        let opened = self.find(&mut *luks, &deadline)?;
+        Ok(Done { opened, key: kept.take(), elapsed: deadline.elapsed() })
+    }
+
+    fn find(&self, luks: &mut dyn Luks, deadline: &Deadline<'_>) -> Result<Opened, Error> {
+        let fail = |kind: Kind| Error::new(Goal::Recover, kind).volume(&self.volume.name);
+        let root = Path::new("/");
+        let mapped = MappedDevices::new(root);
+        let memory = MemInfo::new(root);
+        let mut devices = BlockDevices::new();
+        let mut headers = SystemHeaders::new(false);
+        let metadata = self.metadata(&mut headers).map_err(fail)?;
+        let (_disks, key_disks) = self.key_disks().map_err(fail)?;
+        let mut sources = RecoverySources {
+            args: self.args,
+            azure: Rc::new(RefCell::new(azure::client(&self.args.azure))),
+            disk: self.kind(),
+            key_disks,
+            metadata,
+            ask: SystemdAskPassword,
+        };
+        let mut world = World {
+            devices: &mut devices,
+            headers: &mut headers,
+            luks,
+            mappings: &mapped,
+            memory: &memory,
+        };
+        if self.args.dry_run {
+            return unlock::find_key(self.volume, &mut world, &mut sources, deadline);
+        }
+        match unlock::attach(self.volume, &mut world, &mut sources, deadline)? {
+            Outcome::Opened(opened) => Ok(*opened),
+            Outcome::AlreadyOpen { device } | Outcome::NewResourceDisk { device } => {
+                Err(fail(Kind::NameInUse {
+                    name: self.volume.name.clone(),
+                    device: device.display().to_string(),
+                }))
+            }
+        }
+    }
+
+    /// Whose keys come first.
+    fn kind(&self) -> Disk {
+        match (self.target.format, &self.target.header) {
+            (Some(Format::Bitlk), _) => Disk::Windows,
+            // ADE puts the header of an OS disk apart, and that of data disks seldom.
+            (_, Some(_)) => Disk::Os,
+            (_, None) => Disk::Data,
+        }
+    }
+
+    /// Where the JSON of the LUKS2 header can be read. A detached one stays readable as long as
+    /// `headers` lives.
+    fn metadata(&self, headers: &mut SystemHeaders) -> Result<HeaderMetadata, Kind> {
+        let read = match &self.target.header {
+            None => None,
+            Some(spec) => headers.read(spec, true)?,
+        };
+        Ok(match read {
+            Some(header) => {
+                HeaderMetadata { path: header.copy, place: header.spec.to_string() }
+            }
+            None => HeaderMetadata {
+                path: self.target.device.clone(),
+                place: self.target.device.display().to_string(),
+            },
+        })
+    }
+
+    /// The file systems of `--key-disk`, and the disk they are on, which is given back when dropped.
+    fn key_disks(&self) -> Result<(Option<RescueDisk>, Vec<PathBuf>), Kind> {
+        let named = self.args.keys.iter().find_map(|key| match key {
+            KeyArg::KeyDisk(path) => Some(path),
+            _ => None,
+        });
+        let Some(path) = named else { return Ok((None, Vec::new())) };
+        let mut disk = match RescueDisk::open(path, false) {
+            // A line of ADE in fstab mounts it for writing; it is read where it is then.
+            Err(Kind::DeviceInUse { .. }) => return Ok((None, vec![path.clone()])),
+            opened => opened?,
+        };
+        let mut places = vec![disk.path().to_owned()];
+        places.extend(disk.partitions()?.into_iter().map(|part| part.path));
+        places.retain(|place| probe::fat_superblock(place).is_ok_and(|found| found.is_some()));
+        if places.is_empty() {
+            let reason = "there is no such file system on it".to_owned();
+            return Err(Kind::KeyDiskUnreadable { device: path.clone(), reason });
+        }
+        Ok((Some(disk), places))
+    }
+}

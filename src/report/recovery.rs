@@ -1,0 +1,142 @@
+//! What `recover` says: the plan before anything is opened, and what came of it.
+//!
+//! The plan goes to stderr line by line. The result goes to stdout: commands that can be pasted,
+//! without the program's name before them, or one JSON object.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{opened_json, result};
+use crate::error::seconds;
+use crate::unlock::{Opened, Outcome};
+use crate::volume::Volume;
+
+/// What will be done, in words.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What was found on the disk, and what of it is opened.
+    pub disk: Vec<String>,
+    /// The key sources in their order.
+    pub sources: Vec<String>,
+    /// How to sign in, where a source may need to.
+    pub sign_in: Option<String>,
+    /// Whether the disk may be written to.
+    pub read_write: bool,
+    /// Whether nothing is opened.
+    pub dry_run: bool,
+    /// Where the key goes.
+    pub save_key: Option<PathBuf>,
+}
+
+/// Says what will be done.
+pub fn plan(volume: &Volume, plan: &Plan) {
+    for line in plan_lines(volume, plan) {
+        log::info!("plan: {line}");
+    }
+}
+
+fn plan_lines(volume: &Volume, plan: &Plan) -> Vec<String> {
+    let mut lines = plan.disk.clone();
+    lines.extend(plan.sources.iter().enumerate().map(|(index, source)| match index {
+        0 => format!("key from {source}"),
+        _ => format!("else from {source}"),
+    }));
+    lines.extend(plan.sign_in.iter().map(|way| format!("Azure is asked as: {way}")));
+    let mapped = volume.name.mapped_path();
+    lines.push(match (plan.dry_run, plan.read_write) {
+        (true, _) => "the key is tried, nothing is opened (--dry-run)".to_owned(),
+        (false, false) => format!("open it read-only as {}", mapped.display()),
+        (false, true) => format!("open it for writing as {}", mapped.display()),
+    });
+    lines.extend(plan.save_key.iter().map(|path| format!("save the key in {}", path.display())));
+    lines
+}
+
+/// What was opened, and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Recovered<'a> {
+    /// How.
+    pub opened: &'a Opened,
+    /// What it holds, in libblkid's word.
+    pub content: Option<String>,
+    /// What to do next, as lines.
+    pub next: Vec<String>,
+    /// The file with the key.
+    pub saved: Option<&'a Path>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Says that the volume is open, which key did it, and what to do next.
+pub fn recovered(volume: &Volume, found: &Recovered<'_>, json: bool) {
+    super::on_the_way(&volume.name, found.opened);
+    if json {
+        result(&format!("{}\n", recovered_json(volume, found)));
+        return;
+    }
+    result(&recovered_lines(volume, found).join("\n"));
+    result("\n");
+}
+
+fn recovered_lines(volume: &Volume, found: &Recovered<'_>) -> Vec<String> {
+    let mut lines = vec![
+        format!(
+            "{} is open{}: {} on {}, {}",
+            volume.name.mapped_path().display(),
+            if volume.options.read_only { " (read-only)" } else { "" },
+            found.opened.header.format,
+            found.opened.device.display(),
+            found.content.as_deref().unwrap_or("nothing known in it"),
+        ),
+        format!("key: {}", found.opened.origin),
+    ];
+    lines.extend(found.saved.map(|path| format!("saved in: {}", path.display())));
+    lines.push(String::new());
+    lines.extend(found.next.iter().cloned());
+    lines
+}
+
+fn recovered_json(volume: &Volume, found: &Recovered<'_>) -> Value {
+    let outcome = Outcome::Opened(Box::new(found.opened.clone()));
+    let mut value = opened_json(volume, &outcome, found.elapsed);
+    if let Some(object) = value.as_object_mut() {
+        object.insert("result".to_owned(), json!("recovered"));
+        object.insert("mapped".to_owned(), json!(volume.name.mapped_path()));
+        object.insert("read_only".to_owned(), json!(volume.options.read_only));
+        object.insert("content".to_owned(), json!(found.content));
+        object.insert("saved_key".to_owned(), json!(found.saved));
+        object.insert("next".to_owned(), json!(found.next));
+    }
+    value
+}
+
+/// Says which key fits, of a run that opens nothing.
+pub fn key_fits(volume: &Volume, found: &Opened, elapsed: Duration, json: bool) {
+    super::on_the_way(&volume.name, found);
+    if json {
+        let outcome = Outcome::Opened(Box::new(found.clone()));
+        let mut value = opened_json(volume, &outcome, elapsed);
+        if let Some(object) = value.as_object_mut() {
+            object.insert("result".to_owned(), json!("key-fits"));
+        }
+        result(&format!("{value}\n"));
+        return;
+    }
+    result(&format!(
+        "the key fits {} on {}; nothing was opened ({})\nkey: {}\n",
+        found.header.format,
+        found.device.display(),
+        seconds(elapsed),
+        found.origin
+    ));
+}
+
+/// Says where the key is now; `mode` is that of a file that others can read.
+pub fn key_saved(path: &Path, mode: Option<u32>) {
+    log::warn!("the key is in {}; whoever reads it opens the disk", path.display());
+    if let Some(mode) = mode {
+        log::warn!("others can read the file with the key (mode {mode:04o})");
+    }
+}
