@@ -32,11 +32,13 @@ pub mod answer;
 pub mod attributes;
 pub mod auth;
 pub mod base64;
+pub mod date;
 #[cfg(test)]
 pub mod fake;
 pub mod http;
 pub mod id;
 pub mod imds;
+pub mod inventory;
 pub mod json;
 pub mod list;
 pub mod matching;

@@ -23,11 +23,14 @@ use crate::volume::VolumeName;
 
 pub mod args;
 mod attach;
+pub mod azure;
 mod decode;
 mod initramfs;
 mod keyscript;
+pub mod secrets;
 mod sources;
 mod status;
+mod table;
 
 /// How long a busy mapping is tried at the most, whatever `timeout=` says: at shutdown every
 /// second counts, and systemd-shutdown takes down what is left.
@@ -75,8 +78,9 @@ fn run(command: &Command) -> Result<(), Error> {
         Action::Recover(_) => {
             Err(Error::new(Goal::Run, Kind::Usage("recover is not there yet".to_owned())))
         }
-        Action::Secrets(_) => {
-            Err(Error::new(Goal::Run, Kind::Usage("secrets is not there yet".to_owned())))
+        Action::Secrets(args) => {
+            report::result(&secrets::run(args, command.json)?);
+            Ok(())
         }
         Action::Status { names } => {
             report::result(&status::run(Path::new("/"), names, command.json)?);
@@ -121,9 +125,9 @@ fn crashed(action: &Action, place: String) -> Error {
         | Action::InitramfsNetwork
         | Action::InitramfsPlan { .. }
         | Action::Recover(_)
-        | Action::Secrets(_)
         | Action::Version => error(Goal::Run),
         Action::Keyscript => error(Goal::Unlock),
+        Action::Secrets(_) => error(Goal::List),
         Action::Status { .. } => error(Goal::Show),
     }
 }

@@ -50,6 +50,8 @@ pub enum Goal {
     Decode,
     /// `recover`.
     Recover,
+    /// `secrets`.
+    List,
     /// Anything that ends before a volume is known.
     Run,
     /// `status`.
@@ -102,6 +104,7 @@ impl fmt::Display for Error {
             Goal::Close => "cannot close",
             Goal::Decode => "cannot decode",
             Goal::Recover => "cannot recover",
+            Goal::List => "cannot list the disk secrets",
             Goal::Run => "cannot run",
             Goal::Show => "cannot show",
             Goal::Unlock => "cannot unlock",

@@ -18,7 +18,7 @@ mod sign_in;
 /// What to do next about a failure, where it happened: with bektab's lines, or with flags.
 pub fn for_error(error: &Error) -> Vec<String> {
     let own = match error.goal {
-        Goal::Recover => flags::advice(&error.kind),
+        Goal::List | Goal::Recover => flags::advice(&error.kind),
         Goal::Close | Goal::Decode | Goal::Run | Goal::Show | Goal::Unlock => None,
     };
     own.map_or_else(
@@ -155,6 +155,9 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
                 "name the machine with --machine-name, or the secret with --secret",
                 "list them: bek-unlock secrets --vault URL",
             ],
+            SecretProblem::OthersMatch { .. } => {
+                &["without --machine-name and --file all disk secrets are shown"]
+            }
         },
         Kind::SignInRefused(refusal) => sign_in::refused(refusal),
         Kind::SignInUnavailable(ways) => sign_in::unavailable(ways),
@@ -188,11 +191,11 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
                 &["is the clock right? see: timedatectl; TLS needs the right time"]
             }
             TrustProblem::HostNotAllowed => {
-                &["in a private cloud name its suffix: vault-suffix=DNS in /etc/bektab"]
+                &["in a private cloud name its suffix: vault-suffix= or --vault-suffix"]
             }
             TrustProblem::NoAuthorities(_) => &[
                 "install the package ca-certificates",
-                "with ca= in /etc/bektab: is it the right file, in PEM?",
+                "with ca= or --ca: is it the right file, in PEM?",
             ],
         },
         Kind::VolumeBusy { .. } => &["unmount it and stop who uses it, then try again"],
@@ -225,6 +228,7 @@ fn denied_hints(denied: &Denied) -> Vec<String> {
         "AccessDenied" | "ForbiddenByPolicy" => vec![format!("give {who} {permission}")],
         "ForbiddenByRbac" => vec![
             format!("give {who} a role with {permission}"),
+            format!("such a role is {}", role(permission)),
             "a new role assignment can take ten minutes to work".to_owned(),
         ],
         "ForbiddenByFirewall" => match &denied.address {
@@ -244,6 +248,15 @@ fn denied_hints(denied: &Denied) -> Vec<String> {
             vec![format!("are the vault and {identity} in the same tenant?")]
         }
         _ => vec![format!("{who} needs {permission} on this vault")],
+    }
+}
+
+/// The smallest built-in role with a permission ("Azure built-in roles", Security).
+fn role(permission: &str) -> &'static str {
+    match permission {
+        "keys/unwrapKey" => "Key Vault Crypto Service Encryption User",
+        "secrets/list" => "Key Vault Reader, or Key Vault Secrets User",
+        _ => "Key Vault Secrets User",
     }
 }
 
@@ -284,6 +297,21 @@ mod tests {
             assert!(seen.insert(for_kind(&denied(code, 403))), "{code}");
         }
         assert!(seen.insert(for_kind(&denied("Unauthorized", 401))));
+    }
+
+    #[test]
+    fn a_permission_names_its_role() {
+        let hints = |permission| {
+            let Kind::VaultDenied(mut refused) = denied("ForbiddenByRbac", 403) else { panic!() };
+            refused.permission = permission;
+            for_kind(&Kind::VaultDenied(refused)).swap_remove(1)
+        };
+        assert_eq!(
+            hints("secrets/list"),
+            "such a role is Key Vault Reader, or Key Vault Secrets User"
+        );
+        assert_eq!(hints("secrets/get"), "such a role is Key Vault Secrets User");
+        assert!(hints("keys/unwrapKey").contains("Crypto Service Encryption User"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod journal;
 pub mod logger;
 pub mod panic;
 pub mod recovery;
+pub mod progress;
 
 /// Reports a failure: one block, error, causes, hints; once to the journal with its fields, and
 /// with `json` as an object on stdout.
@@ -167,6 +168,7 @@ pub fn decoded(what: &str, key: &Key, origin: &Origin, mode: Option<u32>) {
 
 /// Writes a result to stdout; a reader that went away is no error of ours.
 pub fn result(text: &str) {
+    progress::clear();
     let mut out = io::stdout().lock();
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         log::debug!("stdout is closed");

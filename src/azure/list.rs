@@ -55,16 +55,25 @@ impl Azure {
         vault: &VaultUrl,
         deadline: &Deadline<'_>,
     ) -> Result<Rc<Listing>, Kind> {
+        self.disk_secrets_telling(vault, deadline, |_| ())
+    }
+
+    /// The same, and after each page `tell` hears how many secrets were looked at so far.
+    pub fn disk_secrets_telling(
+        &mut self,
+        vault: &VaultUrl,
+        deadline: &Deadline<'_>,
+        mut tell: impl FnMut(usize),
+    ) -> Result<Rc<Listing>, Kind> {
         if let Some(known) = self.listings.get(vault) {
             return Ok(Rc::clone(known));
         }
         let host = self.trust.check(vault.host())?;
         let mut listing = Listing::default();
-        self.pages(&host, "/secrets", deadline, |secret| {
-            listing.seen += 1;
-            if secret.tags.file.is_some() {
-                listing.secrets.push(secret);
-            }
+        self.pages(&host, "/secrets", deadline, |page| {
+            listing.seen += page.len();
+            listing.secrets.extend(page.into_iter().filter(|secret| secret.tags.file.is_some()));
+            tell(listing.seen);
         })?;
         log::debug!(
             "{host}: {} of {} secrets are disk secrets",
@@ -88,10 +97,10 @@ impl Azure {
         let host = self.trust.check(id.host())?;
         let path = format!("/secrets/{}/versions", id.name().as_str());
         let mut versions = Vec::new();
-        self.pages(&host, &path, deadline, |version| {
-            if version.id.version().is_some() && version.id.name() == id.name() {
-                versions.push(version);
-            }
+        self.pages(&host, &path, deadline, |page| {
+            versions.extend(page.into_iter().filter(|version| {
+                version.id.version().is_some() && version.id.name() == id.name()
+            }));
         })?;
         versions.sort_by_key(|version| std::cmp::Reverse(version.attributes.created));
         Ok(versions)
@@ -102,7 +111,7 @@ impl Azure {
         host: &TrustedHost,
         path: &str,
         deadline: &Deadline<'_>,
-        mut each: impl FnMut(ListedSecret),
+        mut each: impl FnMut(Vec<ListedSecret>),
     ) -> Result<(), Kind> {
         let mut target = format!("{path}?api-version={}", super::API_VERSION);
         for _ in 0..PAGES {
@@ -117,12 +126,9 @@ impl Azure {
             let Some(page) = Page::parse(response.body.expose()) else {
                 return Err(untrusted(host, "answer is no list of secrets"));
             };
-            for entry in page.value {
-                match entry.parse(host.host()) {
-                    Some(secret) => each(secret),
-                    None => return Err(untrusted(host, "a listed secret is not of this vault")),
-                }
-            }
+            let secrets: Option<Vec<_>> =
+                page.value.into_iter().map(|entry| entry.parse(host.host())).collect();
+            each(secrets.ok_or_else(|| untrusted(host, "a listed secret is not of this vault"))?);
             let Some(link) = page.next_link.filter(|link| !link.is_empty()) else {
                 return Ok(());
             };

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::table;
 use crate::config;
 use crate::edge::mapping::MappedDevices;
 use crate::edge::state::{Record, State};
@@ -34,7 +35,7 @@ pub fn run(root: &Path, names: &[VolumeName], json: bool) -> Result<String, Erro
         return Ok("no volume is configured in /etc/bektab and none is open\n".to_owned());
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    Ok(table(&rows, now))
+    Ok(text(&rows, now))
 }
 
 fn rows(root: &Path, names: &[VolumeName]) -> Result<Vec<Row>, Error> {
@@ -84,8 +85,7 @@ fn row_json(row: &Row) -> Value {
     })
 }
 
-/// Columns as wide as their widest entry; the last one is free.
-fn table(rows: &[Row], now: u64) -> String {
+fn text(rows: &[Row], now: u64) -> String {
     let mut lines =
         vec![["VOLUME", "STATE", "TYPE", "DEVICE", "SINCE", "KEY FROM"].map(str::to_owned)];
     for row in rows {
@@ -107,22 +107,7 @@ fn table(rows: &[Row], now: u64) -> String {
             },
         ]);
     }
-    let mut widths = [0; 5];
-    for line in &lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = cell.len().max(*width);
-        }
-    }
-    let mut text = String::new();
-    for line in &lines {
-        let [cells @ .., last] = line;
-        for (cell, width) in cells.iter().zip(widths) {
-            text.push_str(&format!("{cell:width$}  "));
-        }
-        text.push_str(last);
-        text.push('\n');
-    }
-    text
+    table::lines(&lines).join("\n") + "\n"
 }
 
 /// How long ago, in the largest unit that is full: the wall clock may have been set since.

@@ -113,6 +113,10 @@ impl fmt::Display for Kind {
                     SecretProblem::TooMany(found) => {
                         write!(f, "key vault {vault}: {found} secrets may be those of {what}")
                     }
+                    SecretProblem::OthersMatch { seen, machines } => {
+                        write!(f, "key vault {vault}: none of {seen} secrets has tags for {what}")?;
+                        write!(f, "; machines there: {}", some_of(machines))
+                    }
                 }
             }
             Self::SignInRefused(refusal) => refusal.fmt(f),
@@ -156,6 +160,16 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The first names of a list, and how many more it has: a line is not a page.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let shown = names.get(..SHOWN).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 /// Why `place` is not trusted; that a host is not one of Azure's is said in its own words.
 fn distrust(
     f: &mut fmt::Formatter<'_>,
@@ -179,6 +193,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::azure::id::Host;
     use crate::error::{TransportProblem, Unreachable};
 
     #[test]
@@ -196,6 +211,26 @@ mod tests {
             unusable("key disk /dev/sdc1", name, FileProblem::TooLarge),
             "key disk /dev/sdc1: own is too large for a key"
         );
+    }
+
+    #[test]
+    fn a_long_list_of_machines_is_counted() {
+        let missing = |count: usize| {
+            Kind::SecretMissing {
+                vault: Host::parse("kv.vault.azure.net").unwrap(),
+                what: "machine web9".to_owned(),
+                problem: SecretProblem::OthersMatch {
+                    seen: 75,
+                    machines: (0..count).map(|number| format!("db{number}")).collect(),
+                },
+            }
+            .to_string()
+        };
+        let start =
+            "key vault kv: none of 75 secrets has tags for machine web9; machines there: db0";
+        assert_eq!(missing(1), start);
+        assert!(missing(12).ends_with(", db10, db11"), "{}", missing(12));
+        assert!(missing(14).ends_with(", db11 and 2 more"), "{}", missing(14));
     }
 
     #[test]

@@ -62,6 +62,14 @@ pub enum SecretProblem {
     NoneMatches(usize),
     /// More secrets may be the disk's than are tried; how many.
     TooMany(usize),
+    /// None carries the tags that were asked for; how many were looked at, and the machines that
+    /// the disk secrets among them name.
+    OthersMatch {
+        /// As above.
+        seen: usize,
+        /// At least one.
+        machines: Vec<String>,
+    },
 }
 
 /// A refusal by Key Vault.

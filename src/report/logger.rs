@@ -15,12 +15,13 @@ use nix::sys::stat::{fstat, makedev};
 use systemd_journal_logger::connected_to_journal;
 
 use super::journal::Journal;
+use super::progress;
 use crate::volume::VolumeName;
 
 /// Columns of a serial console that every terminal has.
 const WIDTH: usize = 79;
 
-const NAME: &str = "bek-unlock: ";
+pub(super) const NAME: &str = "bek-unlock: ";
 
 /// The volume this run is about; one process opens one volume.
 static VOLUME: OnceLock<String> = OnceLock::new();
@@ -55,15 +56,18 @@ pub fn install(verbose: bool) {
     let console = if stderr_is_journal { console() } else { None };
     let stderr = match (&journal, stderr_is_journal) {
         (Some(_), true) => None,
-        _ if io::stderr().is_terminal() && !by_systemd && !stderr_is_console() => {
-            Some(Style::Colour)
-        }
+        _ if stderr_is_a_persons() => Some(Style::Colour),
         _ => Some(Style::Plain),
     };
     log::set_max_level(if verbose { LevelFilter::Debug } else { LevelFilter::Info });
     if log::set_boxed_logger(Box::new(Logger { journal, console, stderr })).is_err() {
         log::debug!("a logger is installed already");
     }
+}
+
+/// Whether somebody sits at the other end of stderr.
+pub(super) fn stderr_is_a_persons() -> bool {
+    io::stderr().is_terminal() && !started_by_systemd() && !stderr_is_console()
 }
 
 /// Whether this process is a unit's: systemd.exec(5) sets INVOCATION_ID for all of them.
@@ -109,6 +113,7 @@ impl Log for Logger {
         // What journald does not take may still be read from its other end of stderr later.
         if let Some(style) = self.stderr.or(lost.then_some(Style::Plain)) {
             let text = render(record.level(), &message, style);
+            progress::clear();
             // One write for the whole block keeps it together; there is nobody to tell of failure.
             let _ = io::stderr().lock().write_all(text.as_bytes());
         }
