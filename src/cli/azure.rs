@@ -15,18 +15,18 @@ use crate::edge::sign_in;
 
 /// A client as `flags` want it, on this machine; asks nobody yet.
 pub fn client(flags: &AzureFlags) -> Azure {
-    let network = Network::new(flags.ca.clone(), Endpoints::default())
-        .resolving(Resolver::of_initramfs(Path::new("/")));
-    client_of(flags, network, sign_in::environment(), sign_in::ports())
+    client_of(flags, Endpoints::default(), sign_in::environment(), sign_in::ports())
 }
 
-/// The same client with another network, environment and machine.
+/// The same client with other addresses, environment and ports.
 pub fn client_of(
     flags: &AzureFlags,
-    network: Network,
+    endpoints: Endpoints,
     environment: Environment,
     ports: Ports,
 ) -> Azure {
+    let network =
+        Network::new(flags.ca.clone(), endpoints).resolving(Resolver::of_initramfs(Path::new("/")));
     let settings =
         Settings { identity: None, suffixes: flags.vault_suffixes.clone(), random: fastrand::f64 };
     let auth = flags.auth.as_ref();

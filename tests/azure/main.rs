@@ -10,6 +10,7 @@
 mod broken;
 mod refusals;
 mod secrecy;
+mod secrets;
 mod sign_in;
 mod tls;
 mod wire;

@@ -51,7 +51,7 @@ pub fn key(name: &str) -> PathBuf {
     keys.join(format!("TEST-ONLY-{name}.pem"))
 }
 
-fn application() -> Environment {
+pub fn application() -> Environment {
     Environment {
         tenant_id: Some(TENANT.to_owned()),
         client_id: Some(CLIENT.to_owned()),
@@ -126,7 +126,7 @@ fn jwt(claims: Value) -> String {
     format!("{}.{}.c2ln", part(&json!({"alg": "RS256"})), part(&claims))
 }
 
-fn federated(change: Value) -> String {
+pub fn federated(change: Value) -> String {
     let mut claims = json!({"iss": "https://issuer.example", "sub": "rescue",
                             "aud": "api://AzureADTokenExchange", "exp": now() + 600});
     if let (Some(claims), Some(change)) = (claims.as_object_mut(), change.as_object()) {
@@ -135,7 +135,7 @@ fn federated(change: Value) -> String {
     jwt(claims)
 }
 
-fn file(text: &str) -> tempfile::NamedTempFile {
+pub fn file(text: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), text).unwrap();
     file

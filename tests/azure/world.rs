@@ -54,13 +54,16 @@ impl World {
         Self { emulator, ca }
     }
 
-    pub fn network(&self, ca: PathBuf) -> Network {
+    pub fn endpoints(&self) -> Endpoints {
         let vault = self.emulator.vault_address();
-        let endpoints = Endpoints {
+        Endpoints {
             metadata: Some(self.emulator.imds_address()),
             vaults: vec![(Host::parse(HOST).unwrap(), vault), (Host::parse(LOGIN).unwrap(), vault)],
-        };
-        Network::new(Some(ca), endpoints)
+        }
+    }
+
+    pub fn network(&self, ca: PathBuf) -> Network {
+        Network::new(Some(ca), self.endpoints())
     }
 
     pub fn client(&self, ca: PathBuf, identity: Option<Identity>) -> Azure {
