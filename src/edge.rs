@@ -5,6 +5,7 @@
 pub mod askpass;
 pub mod azure_slot;
 pub mod block;
+pub mod disk;
 pub mod fat;
 pub mod file;
 pub mod given;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::azure::id::{Host, KeyId};
 use crate::config::diagnostic::Diagnostic;
+use crate::recovery::no_target::NoTarget;
 use crate::recovery::refusal::Refusal;
 use crate::volume::{DeviceSpec, KeyFileName, VolumeName};
 
@@ -135,6 +136,13 @@ pub enum Kind {
     /// Opened with a detached header or as BitLocker, but the plaintext is nothing known; closed
     /// again.
     ContentUnrecognized,
+    /// A disk to be recovered is one that this machine works with.
+    DeviceInUse {
+        /// What was named.
+        device: PathBuf,
+        /// Who uses it: mount points, mappings, swap.
+        holders: Vec<String>,
+    },
     /// No LUKS header or BitLocker metadata where they should be, or such as this libcryptsetup
     /// cannot use.
     HeaderUnusable {
@@ -227,6 +235,9 @@ pub enum Kind {
         /// What it maps.
         device: String,
     },
+    /// On the disk that was named is nothing to open, or nobody can tell what. Blame: whoever
+    /// named it.
+    NoTarget(Box<NoTarget>),
     /// No line of bektab, and no ADE line of crypttab, has this name.
     NotConfigured {
         /// The name.
@@ -310,6 +321,7 @@ impl Kind {
             Self::Configuration(_) => "configuration",
             Self::ConfigurationUnreadable { .. } => "configuration-unreadable",
             Self::ContentUnrecognized => "content-unrecognized",
+            Self::DeviceInUse { .. } => "device-in-use",
             Self::HeaderUnusable { .. } => "header-unusable",
             Self::IdentityMissing { .. } => "identity-missing",
             Self::Internal { .. } => "internal",
@@ -324,6 +336,7 @@ impl Kind {
             Self::MetadataUnreachable(_) => "metadata-unreachable",
             Self::MetadataUntrusted { .. } => "metadata-untrusted",
             Self::NameInUse { .. } => "name-in-use",
+            Self::NoTarget(_) => "no-target",
             Self::NotConfigured { .. } => "not-configured",
             Self::NotPermitted { .. } => "not-permitted",
             Self::PromptUnanswered { .. } => "prompt-unanswered",
@@ -359,10 +372,12 @@ impl Kind {
             | Self::KeyFileUnusable { .. }
             | Self::MaterialRefused { refusal: Refusal::NoToken, .. }
             | Self::MemoryShort { .. }
+            | Self::NoTarget(_)
             | Self::PromptUnanswered { .. }
             | Self::SecretMissing { .. }
             | Self::SignInUnavailable(_)
             | Self::VolumeMissing { .. } => exit::MISSING,
+            Self::DeviceInUse { .. } => exit::IN_USE,
             Self::NameInUse { .. } | Self::VolumeBusy { .. } => exit::IN_USE,
             Self::MetadataUnreachable(_)
             | Self::SignInUnreachable { .. }

@@ -13,6 +13,7 @@ use crate::error::{
 
 mod flags;
 mod material;
+mod no_target;
 mod sign_in;
 
 /// What to do next about a failure, where it happened: with bektab's lines, or with flags.
@@ -47,6 +48,10 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
         Kind::ContentUnrecognized => &[
             "the header may be out of date or belong to another disk",
             "not formatted yet? add content=any to its line in /etc/bektab",
+        ],
+        Kind::DeviceInUse { .. } => &[
+            "is it a disk of this machine? see: lsblk -o NAME,SIZE,FSTYPE,MOUNTPOINTS",
+            "if not, unmount it and close what is open on it, then try again",
         ],
         Kind::HeaderUnusable { reason, .. } if is_absent(reason) => &[
             "is its disk attached? see: lsblk -o NAME,SIZE,FSTYPE,UUID",
@@ -133,6 +138,7 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
         },
         Kind::MetadataUntrusted { .. } => &["is something else answering at 169.254.169.254?"],
         Kind::NameInUse { .. } => &["give one of the two another name in /etc/bektab"],
+        Kind::NoTarget(no_target) => return no_target::next(no_target),
         Kind::NotConfigured { .. } => {
             &["add a line to /etc/bektab; see bektab(5)", "names so far: bek-unlock status"]
         }

@@ -40,6 +40,8 @@ kinds! {
         "dc3af3e434ff424aa909e0ca463ceaab",
     Kind::ContentUnrecognized => "content-unrecognized"
         "f604b9e2134b410393ff01efab2598cb",
+    Kind::DeviceInUse { .. } => "device-in-use"
+        "82b4caa24dc83f7f01eccb805d542d81",
     Kind::HeaderUnusable { .. } => "header-unusable"
         "58af0d5eaa3346809d312eee03425428",
     Kind::IdentityMissing { .. } => "identity-missing"
@@ -68,6 +70,8 @@ kinds! {
         "bfe900fc8fae4e0cae0aa9ef3cf2cbda",
     Kind::NameInUse { .. } => "name-in-use"
         "5658a6603e1e4d9492119c466695bc06",
+    Kind::NoTarget(_) => "no-target"
+        "a280fead8437e851e6d2c6b54e459b93",
     Kind::NotConfigured { .. } => "not-configured"
         "7ea470bfd37c41e78e5a448c4fb1e9a1",
     Kind::NotPermitted { .. } => "not-permitted"

@@ -15,6 +15,7 @@ mod input;
 mod json;
 pub mod layer;
 pub mod name;
+pub mod no_target;
 mod password;
 pub mod refusal;
 

@@ -58,6 +58,9 @@ pub fn lines(error: &Error) -> Vec<String> {
         if let Kind::Configuration(diagnostic) = cause {
             lines.extend(diagnostic.excerpt());
         }
+        if let Kind::NoTarget(no_target) = cause {
+            lines.extend(no_target.listed.iter().map(|line| format!("    {line}")));
+        }
     }
     lines.extend(hint::for_error(error).iter().map(|hint| format!("hint: {hint}")));
     lines

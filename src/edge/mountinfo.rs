@@ -40,6 +40,8 @@ pub struct Mount {
     pub kind: String,
     /// What mount(2) was given, for most a path below /dev.
     pub source: PathBuf,
+    /// Whether the file system may be written to, through this mount or another.
+    pub writable: bool,
 }
 
 /// Every mount, those below others first.
@@ -60,6 +62,7 @@ fn mount(line: &str) -> Option<Mount> {
         point,
         kind: fields.next()?.to_owned(),
         source: PathBuf::from(unescape(fields.next()?)),
+        writable: fields.next().is_none_or(|options| options.split(',').next() != Some("ro")),
     })
 }
 
@@ -122,6 +125,9 @@ garbage
         assert_eq!((bind.point.to_str(), bind.kind.as_str()), (Some("/srv/bind"), "vfat"));
         assert_eq!(mounts[4].point.to_str(), Some("/media/BEK VOLUME"));
         assert_eq!(mounts[4].source.to_str(), Some("/dev/sdc1"));
+        // What one mount of a file system may not do, another one may.
+        let view = table("41 22 8:33 / /view ro,nosuid - vfat /dev/sdc1 rw,fmask=0022");
+        assert_eq!((view[0].writable, mounts[4].writable), (true, false));
     }
 
     #[test]

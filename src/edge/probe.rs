@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use libblkid_rs::{BlkidErr, BlkidFltr, BlkidProbe, BlkidSafeprobeRet};
-use libblkid_rs::{BlkidSublks, BlkidSublksFlags};
+use libblkid_rs::{BlkidSectors, BlkidSublks, BlkidSublksFlags};
 
 /// The superblock of a device, as far as libblkid knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,19 @@ pub struct Partition {
     pub label: Option<String>,
     /// GPT UUID, or `<disk id>-<number>` for an MBR table.
     pub uuid: Option<String>,
+    /// What its table says it is for: a GPT type's UUID, or `0x83` in an MBR table.
+    pub kind: Option<String>,
+    /// Where it begins, in bytes from the start of the disk.
+    pub start: u64,
+    /// How many bytes it has.
+    pub size: u64,
+}
+
+impl Partition {
+    /// Whether it only holds other partitions, in an MBR table.
+    pub fn is_extended(&self) -> bool {
+        matches!(self.kind.as_deref(), Some("0x5" | "0xf" | "0x85"))
+    }
 }
 
 /// The superblock of the device or image at `path`; `None` when there is none, or several that
@@ -72,7 +85,12 @@ pub fn partitions(path: &Path) -> io::Result<Vec<Partition>> {
             Ok(uuid) => uuid.map(|uuid| uuid.to_string()),
             Err(_) => disk_id.as_ref().map(|disk| format!("{disk}-{number:02x}")),
         };
-        found.push(Partition { number, label: partition.get_name().ok().flatten(), uuid });
+        let label = partition.get_name().ok().flatten();
+        // Only GPT's types have a text.
+        let text = partition.get_type_string().ok();
+        let kind = text.or_else(|| Some(format!("0x{:x}", partition.get_type())));
+        let (start, size) = (bytes(&partition.get_start()), bytes(&partition.get_size()));
+        found.push(Partition { number, label, uuid, kind, start, size });
     }
     Ok(found)
 }
@@ -93,6 +111,11 @@ pub fn signature(path: &Path) -> io::Result<Option<String>> {
         Ok(BlkidSafeprobeRet::Ambiguous) => Ok(Some("several signatures".to_owned())),
         Err(error) => Err(other(error)),
     }
+}
+
+/// libblkid counts in 512 bytes, whatever the disk's own sectors are.
+fn bytes(sectors: &BlkidSectors) -> u64 {
+    u64::try_from(*sectors.as_ref()).unwrap_or(0).saturating_mul(512)
 }
 
 fn read_superblock(path: &Path, only: Option<&str>) -> io::Result<Option<Superblock>> {
@@ -206,6 +229,12 @@ mod tests {
         };
         assert_eq!(superblock(&luks.path).unwrap(), Some(expected));
         assert_eq!(holds(&luks).as_deref(), Some("crypto_LUKS"));
+        // What an older use of the disk left is no contradiction to libblkid.
+        let mut bytes = luks.bytes();
+        bytes[4086..4096].copy_from_slice(b"SWAPSPACE2");
+        bytes[1024..1036].copy_from_slice(&[1, 0, 0, 0, 255, 0, 0, 0, 0, 0, 0, 0]);
+        std::fs::write(&luks.path, bytes).unwrap();
+        assert_eq!(holds(&luks).as_deref(), Some("crypto_LUKS"));
     }
 
     #[test]
@@ -260,8 +289,14 @@ mod tests {
         let gpt = Image::empty(8 * 1024).partitioned(&script);
         let found = partitions(&gpt.path).unwrap();
         assert_eq!(found.len(), 2);
-        let two =
-            Partition { number: 2, label: Some("two 2".to_owned()), uuid: Some(UUID.to_owned()) };
+        let two = Partition {
+            number: 2,
+            label: Some("two 2".to_owned()),
+            uuid: Some(UUID.to_owned()),
+            kind: Some("0fc63daf-8483-4772-8e79-3d69d8477de4".to_owned()),
+            start: 2 << 20,
+            size: 1 << 20,
+        };
         assert_eq!(found[1], two);
     }
 
@@ -269,9 +304,16 @@ mod tests {
     fn an_mbr_partition_s_uuid_is_made_of_the_disk_s() {
         let script = "label: dos\nlabel-id: 0xdeadbeef\nsize=1MiB\nsize=1MiB\n";
         let mbr = Image::empty(8 * 1024).partitioned(script);
-        let uuids: Vec<_> =
-            partitions(&mbr.path).unwrap().into_iter().filter_map(|found| found.uuid).collect();
+        let found = partitions(&mbr.path).unwrap();
+        let uuids: Vec<_> = found.iter().filter_map(|found| found.uuid.as_deref()).collect();
         assert_eq!(uuids, ["deadbeef-01", "deadbeef-02"]);
+        assert_eq!(found[0].kind.as_deref(), Some("0x83"));
+        assert!(!found[0].is_extended());
+        let script = "label: dos\nsize=1MiB\ntype=5\nsize=1MiB\n";
+        let nested = partitions(&Image::empty(8 * 1024).partitioned(script).path).unwrap();
+        let kinds: Vec<_> =
+            nested.iter().map(|found| (found.number, found.is_extended())).collect();
+        assert_eq!(kinds, [(1, false), (2, true), (5, false)]);
     }
 
     #[test]

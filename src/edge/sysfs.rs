@@ -66,6 +66,15 @@ impl Sysfs {
         Some(Node { name, directory })
     }
 
+    /// The partitions of the disk, by their numbers.
+    pub fn partitions(&self, disk: &Node) -> Vec<Node> {
+        let below = names(&disk.directory);
+        let mut nodes: Vec<Node> = below.iter().filter_map(|name| self.node(name)).collect();
+        nodes.retain(|node| node.partition().is_some() && node.disk() == Some(&disk.directory));
+        nodes.sort_by_key(Node::partition);
+        nodes
+    }
+
     /// The names of all devices of the btrfs file system that `name` is one of.
     pub fn btrfs_members(&self, name: &str) -> Vec<String> {
         let all = self.0.join("fs/btrfs");
@@ -163,6 +172,17 @@ mod tests {
         let node = recorded("nvme").node_of(Path::new("/dev/nvme0n3p1")).unwrap();
         assert_eq!(node.partition(), Some(1));
         assert!(node.disk().unwrap().ends_with("nvme0/nvme0n3"));
+    }
+
+    #[test]
+    fn a_disk_knows_its_partitions() {
+        let sysfs = recorded("gen1");
+        let names = |disk: &str| -> Vec<String> {
+            let disk = sysfs.node(disk).unwrap();
+            sysfs.partitions(&disk).into_iter().map(|node| node.name).collect()
+        };
+        assert_eq!(names("sda"), ["sda1", "sda14"]);
+        assert_eq!(names("sda1"), [] as [&str; 0]);
     }
 
     #[test]

@@ -18,6 +18,9 @@ impl fmt::Display for Kind {
             Self::ContentUnrecognized => {
                 f.write_str("it opens but holds no file system or LVM; closed again")
             }
+            Self::DeviceInUse { device, holders } => {
+                write!(f, "this machine uses {}: {}", device.display(), holders.join(", "))
+            }
             Self::HeaderUnusable { path, reason } => {
                 write!(f, "no usable header in {}: {reason}", path.display())
             }
@@ -93,6 +96,7 @@ impl fmt::Display for Kind {
             Self::NameInUse { name, device } => {
                 write!(f, "/dev/mapper/{name} already maps {device}")
             }
+            Self::NoTarget(no_target) => no_target.fmt(f),
             Self::NotConfigured { name } => {
                 write!(f, "no line for {name} in /etc/bektab, no ADE line in /etc/crypttab")
             }
@@ -153,6 +157,10 @@ impl fmt::Display for Kind {
                 match device {
                     DeviceSpec::Path(path) => write!(f, "{} is not there", path.display())?,
                     tag => write!(f, "no disk has {tag}")?,
+                }
+                // Not everybody waits for it.
+                if waited.is_zero() {
+                    return Ok(());
                 }
                 write!(f, "; gave up after {}", seconds(*waited))
             }

@@ -23,5 +23,6 @@ mod keyscript;
 mod open;
 mod reencrypt;
 mod refuse;
+mod rescue;
 mod secrecy;
 mod world;

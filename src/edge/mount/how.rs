@@ -29,7 +29,8 @@ const KINDS: [(&str, &[&str]); 6] = [
     ("ext3", &["noload"]),
     ("ext4", &["noload"]),
     ("vfat", &["umask=0077"]),
-    ("xfs", &["norecovery"]),
+    // A disk made of the same image as this machine's own has the same UUID, which XFS mounts once.
+    ("xfs", &["norecovery", "norecovery,nouuid"]),
 ];
 
 /// On /run's tmpfs: there is no other place that can be written to in every system.
@@ -75,7 +76,7 @@ mod tests {
         for (kind, options) in [
             ("ext3", &["noload"][..]),
             ("ext4", &["noload"]),
-            ("xfs", &["norecovery"]),
+            ("xfs", &["norecovery", "norecovery,nouuid"]),
             ("btrfs", &["rescue=nologreplay", "nologreplay"]),
             ("vfat", &["umask=0077"]),
         ] {
