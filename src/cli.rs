@@ -27,6 +27,7 @@ pub mod azure;
 mod decode;
 mod initramfs;
 mod keyscript;
+mod recover;
 pub mod secrets;
 mod sources;
 mod status;
@@ -75,9 +76,7 @@ fn run(command: &Command) -> Result<(), Error> {
             Ok(())
         }
         Action::Keyscript => keyscript::run(),
-        Action::Recover(_) => {
-            Err(Error::new(Goal::Run, Kind::Usage("recover is not there yet".to_owned())))
-        }
+        Action::Recover(args) => recover::run(args, command.json),
         Action::Secrets(args) => {
             report::result(&secrets::run(args, command.json)?);
             Ok(())

@@ -57,7 +57,7 @@ pub fn run(args: &RecoverArgs, json: bool) -> Result<(), Error> {
         Ok(saved) => (saved, None),
         Err(kind) => (None, Some(kind)),
     };
-    let found = Recovered { opened: &opened, content: content.kind, next, saved, elapsed };
+    let found = Recovered { opened: &opened, content: content.kind, next, saved: saved.as_deref(), elapsed };
     report::recovered(&volume, &found, json);
     problem.map_or(Ok(()), |kind| Err(fail(kind).volume(&volume.name)))
 }

@@ -16,8 +16,8 @@ use crate::volume::Volume;
 /// What will be done, in words.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What was found on the disk, and what of it is opened.
-    pub disk: Vec<String>,
+    /// What was found on the disk and is opened.
+    pub disk: String,
     /// The key sources in their order.
     pub sources: Vec<String>,
     /// How to sign in, where a source may need to.
@@ -38,7 +38,7 @@ pub fn plan(volume: &Volume, plan: &Plan) {
 }
 
 fn plan_lines(volume: &Volume, plan: &Plan) -> Vec<String> {
-    let mut lines = plan.disk.clone();
+    let mut lines = vec![plan.disk.clone()];
     lines.extend(plan.sources.iter().enumerate().map(|(index, source)| match index {
         0 => format!("key from {source}"),
         _ => format!("else from {source}"),
@@ -138,5 +138,101 @@ pub fn key_saved(path: &Path, mode: Option<u32>) {
     log::warn!("the key is in {}; whoever reads it opens the disk", path.display());
     if let Some(mode) = mode {
         log::warn!("others can read the file with the key (mode {mode:04o})");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SourceName;
+    use crate::mapping::{Format, Header};
+    use crate::volume::{DeviceSpec, KeySpec, Options, VolumeName};
+
+    fn volume(read_only: bool) -> Volume {
+        Volume {
+            name: VolumeName::parse("sdc2-recovered").unwrap(),
+            device: DeviceSpec::Path("/dev/sdc2".into()),
+            key: KeySpec::Find,
+            options: Options { read_only, ..Options::default() },
+        }
+    }
+
+    fn opened() -> Opened {
+        Opened {
+            device: "/dev/sdc2".into(),
+            header: Header {
+                format: Format::Luks2,
+                uuid: "5f1e".to_owned(),
+                detached: false,
+                keyslots: Vec::new(),
+            },
+            detached: None,
+            keyslot: 1,
+            source: SourceName::File,
+            origin: "file /root/a.json: text, no layer removed".to_owned(),
+            trimmed: false,
+            passed_over: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_plan_names_disk_keys_and_name_in_their_order() {
+        let mut plan = Plan {
+            disk: "LUKS on /dev/sdc2".to_owned(),
+            sources: vec!["a.json, as it is".to_owned(), "the LUKS2 token of ADE".to_owned()],
+            sign_in: Some("az".to_owned()),
+            read_write: false,
+            dry_run: false,
+            save_key: Some("/root/key".into()),
+        };
+        let lines = plan_lines(&volume(true), &plan);
+        let expected = [
+            "LUKS on /dev/sdc2",
+            "key from a.json, as it is",
+            "else from the LUKS2 token of ADE",
+            "Azure is asked as: az",
+            "open it read-only as /dev/mapper/sdc2-recovered",
+            "save the key in /root/key",
+        ];
+        assert_eq!(lines, expected);
+        (plan.read_write, plan.save_key, plan.sign_in) = (true, None, None);
+        let last = plan_lines(&volume(false), &plan).pop();
+        let words = "open it for writing as /dev/mapper/sdc2-recovered";
+        assert_eq!(last.as_deref(), Some(words));
+        plan.dry_run = true;
+        let last = plan_lines(&volume(false), &plan).pop().unwrap();
+        assert!(last.contains("nothing is opened"), "{last}");
+    }
+
+    #[test]
+    fn the_result_can_be_read_by_people_and_by_programs() {
+        let opened = opened();
+        let found = Recovered {
+            opened: &opened,
+            content: Some("ext4".to_owned()),
+            next: vec!["mount -o ro,noload /dev/mapper/sdc2-recovered /mnt".to_owned()],
+            saved: Some(Path::new("/root/key")),
+            elapsed: Duration::from_millis(1500),
+        };
+        let lines = recovered_lines(&volume(true), &found);
+        let first = "/dev/mapper/sdc2-recovered is open (read-only): LUKS2 on /dev/sdc2, ext4";
+        assert_eq!(lines[0], first);
+        assert_eq!(lines[1], "key: file /root/a.json: text, no layer removed");
+        assert_eq!(lines[2], "saved in: /root/key");
+        assert_eq!(lines[4], found.next[0]);
+        let value = recovered_json(&volume(true), &found);
+        for (field, expected) in [
+            ("result", json!("recovered")),
+            ("volume", json!("sdc2-recovered")),
+            ("mapped", json!("/dev/mapper/sdc2-recovered")),
+            ("type", json!("LUKS2")),
+            ("read_only", json!(true)),
+            ("content", json!("ext4")),
+            ("saved_key", json!("/root/key")),
+            ("next", json!(found.next)),
+            ("elapsed_ms", json!(1500)),
+        ] {
+            assert_eq!(value[field], expected, "{field}");
+        }
     }
 }

@@ -24,8 +24,8 @@ use crate::edge::probe;
 use crate::edge::process::SystemClock;
 use crate::error::{Error, Goal, Kind};
 use crate::header::Headers;
-use crate::mapping::{Format, Instead, Luks};
-use crate::recovery::target::Target;
+use crate::mapping::{Instead, Luks};
+use crate::recovery::target::{Format, Target};
 use crate::secret::Secret;
 use crate::unlock::{self, Opened, Outcome, World};
 use crate::volume::Volume;
@@ -115,10 +115,10 @@ impl Job<'_> {
     /// Whose keys come first.
     fn kind(&self) -> Disk {
         match (self.target.format, &self.target.header) {
-            (Some(Format::Bitlk), _) => Disk::Windows,
+            (Format::BitLocker, _) => Disk::Windows,
             // ADE puts the header of an OS disk apart, and that of data disks seldom.
-            (_, Some(_)) => Disk::Os,
-            (_, None) => Disk::Data,
+            (Format::Headerless | Format::Luks, Some(_)) => Disk::Os,
+            (Format::Headerless | Format::Luks, None) => Disk::Data,
         }
     }
 
