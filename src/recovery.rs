@@ -18,6 +18,7 @@ pub mod name;
 pub mod no_target;
 mod password;
 pub mod refusal;
+pub mod target;
 
 use std::fmt;
 

@@ -21,8 +21,8 @@ use crate::volume::{Volume, VolumeName};
 mod journal;
 pub mod logger;
 pub mod panic;
-pub mod recovery;
 pub mod progress;
+pub mod recovery;
 
 /// Reports a failure: one block, error, causes, hints; once to the journal with its fields, and
 /// with `json` as an object on stdout.

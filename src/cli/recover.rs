@@ -15,11 +15,10 @@ use crate::edge::state::{Record, State};
 use crate::error::{Error, Goal, Kind};
 use crate::mapping::Mappings;
 use crate::recovery::target::Target;
-use crate::recovery::{self, name, next};
+use crate::recovery::{self, name};
 use crate::report::logger;
-use crate::report::recovery::{self as report, Recovered};
+use crate::report::recovery::{self as report, Found, Recovered};
 use crate::secret::Secret;
-use crate::unlock::Opened;
 use crate::volume::{DeviceSpec, KeySpec, Options, Volume, VolumeName};
 
 use job::{Done, Job};
@@ -30,7 +29,7 @@ mod sources;
 
 /// Opens what is on `args.device`.
 pub fn run(args: &RecoverArgs, json: bool) -> Result<(), Error> {
-    let fail = |kind: Kind| Error::new(Goal::Recover, kind);
+    let fail = |kind: Kind| Error::new(Goal::Recover, kind).device(Some(&args.device));
     process::harden().map_err(fail)?;
     let mut disk = RescueDisk::open(&args.device, args.read_write).map_err(fail)?;
     let target = disk.target(args.header.as_ref()).map_err(fail)?;
@@ -45,20 +44,22 @@ pub fn run(args: &RecoverArgs, json: bool) -> Result<(), Error> {
     let job = Job { args, volume: &volume, target: &target };
     let done = job.run().map_err(|error| Error { goal: Goal::Recover, ..error })?;
     let Done { opened, key, elapsed } = done;
+    let found = Found { disk: disk.named(), how: &target.how, opened: &opened, elapsed };
     if args.dry_run {
-        report::key_fits(&volume, &opened, elapsed, json);
+        report::key_fits(&volume, &found, json);
         return Ok(());
     }
     remember(&volume, &Record::of(&opened, elapsed, false));
-    let saved = save(place, key, &volume);
-    let content = disk.content(&volume.name.mapped_path());
-    let next = next::lines(&volume.name, &content, args.read_write, &disk.keep());
-    let (saved, problem) = match saved {
+    // It is open, and stays so when the key cannot be saved.
+    let (saved, problem) = match save(place, key, &volume) {
         Ok(saved) => (saved, None),
         Err(kind) => (None, Some(kind)),
     };
-    let found = Recovered { opened: &opened, content: content.kind, next, saved: saved.as_deref(), elapsed };
-    report::recovered(&volume, &found, json);
+    let content = crate::edge::probe::signature(&volume.name.mapped_path()).ok().flatten();
+    let next = vec![];
+    let recovered = Recovered { found, content, next, saved: saved.as_deref() };
+    report::recovered(&volume, &recovered, json);
+    disk.keep();
     problem.map_or(Ok(()), |kind| Err(fail(kind).volume(&volume.name)))
 }
 

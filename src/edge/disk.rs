@@ -23,6 +23,7 @@ pub use part::Part;
 
 mod flag;
 mod image;
+mod look;
 mod part;
 mod problem;
 mod usage;

@@ -115,6 +115,37 @@ pub fn itself<T>(
         .map_err(|error| unusable(spec, words(&error)))
 }
 
+/// The first header among `places` on the file system of `device`, which is mounted to be read
+/// only; `None` when there is no file at any of them.
+///
+/// Errors: [`Kind::HeaderUnusable`] for one that is no whole header, and for what cannot be mounted.
+pub fn look(device: &Path, places: &[&str]) -> Result<Option<(PathBuf, Identity)>, Kind> {
+    let on = |place: &str| {
+        let device = DeviceSpec::Path(device.to_owned());
+        HeaderSpec::On { path: place.into(), device }
+    };
+    let first = on(places.first().copied().unwrap_or_default());
+    let how = how(&first, device, How::to_read)?;
+    let looked = mount::mounted(device, &how, |_, root| {
+        for place in places {
+            match inside::open(root, Path::new(place), false) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => {
+                    let identity =
+                        opened.and_then(|mut file| identity::read(&mut file).map_err(no_header));
+                    return Some((*place, identity));
+                }
+            }
+        }
+        None
+    });
+    match looked.map_err(|problem| not_mounted(&first, &how, problem))? {
+        None => Ok(None),
+        Some((place, Ok(identity))) => Ok(Some((place.into(), identity))),
+        Some((place, Err(error))) => Err(unusable(&on(place), words(&error))),
+    }
+}
+
 /// The file or device, or the device that the file is on.
 fn find(devices: &mut BlockDevices, spec: &HeaderSpec) -> Result<Option<PathBuf>, Kind> {
     match spec {

@@ -54,83 +54,96 @@ fn plan_lines(volume: &Volume, plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// What was opened, and what is known of it.
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Found<'a> {
+    /// What was named: a device or an image file.
+    pub disk: &'a Path,
+    /// What of it was opened, in words.
+    pub how: &'a str,
+    /// With which key.
+    pub opened: &'a Opened,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// What is open now.
 #[derive(Clone, Debug)]
 pub struct Recovered<'a> {
     /// How.
-    pub opened: &'a Opened,
+    pub found: Found<'a>,
     /// What it holds, in libblkid's word.
     pub content: Option<String>,
     /// What to do next, as lines.
     pub next: Vec<String>,
     /// The file with the key.
     pub saved: Option<&'a Path>,
-    /// How long it took.
-    pub elapsed: Duration,
 }
 
 /// Says that the volume is open, which key did it, and what to do next.
-pub fn recovered(volume: &Volume, found: &Recovered<'_>, json: bool) {
-    super::on_the_way(&volume.name, found.opened);
-    if json {
-        result(&format!("{}\n", recovered_json(volume, found)));
-        return;
-    }
-    result(&recovered_lines(volume, found).join("\n"));
-    result("\n");
+pub fn recovered(volume: &Volume, recovered: &Recovered<'_>, json: bool) {
+    super::on_the_way(&volume.name, recovered.found.opened);
+    let text = match json {
+        true => recovered_json(volume, recovered).to_string(),
+        false => recovered_lines(volume, recovered).join("\n"),
+    };
+    result(&format!("{text}\n"));
 }
 
-fn recovered_lines(volume: &Volume, found: &Recovered<'_>) -> Vec<String> {
+fn recovered_lines(volume: &Volume, recovered: &Recovered<'_>) -> Vec<String> {
+    let found = &recovered.found;
+    let mapped = volume.name.mapped_path();
+    let access = if volume.options.read_only { "read-only" } else { "for writing" };
+    let content = recovered.content.as_deref().unwrap_or("nothing known");
     let mut lines = vec![
-        format!(
-            "{} is open{}: {} on {}, {}",
-            volume.name.mapped_path().display(),
-            if volume.options.read_only { " (read-only)" } else { "" },
-            found.opened.header.format,
-            found.opened.device.display(),
-            found.content.as_deref().unwrap_or("nothing known in it"),
-        ),
+        format!("{} is open {access} ({})", mapped.display(), seconds(found.elapsed)),
+        format!("disk: {}", found.how),
         format!("key: {}", found.opened.origin),
+        format!("content: {content}"),
     ];
-    lines.extend(found.saved.map(|path| format!("saved in: {}", path.display())));
+    lines.extend(recovered.saved.map(|path| format!("the key is in: {}", path.display())));
     lines.push(String::new());
-    lines.extend(found.next.iter().cloned());
+    lines.extend(recovered.next.iter().cloned());
     lines
 }
 
-fn recovered_json(volume: &Volume, found: &Recovered<'_>) -> Value {
-    let outcome = Outcome::Opened(Box::new(found.opened.clone()));
-    let mut value = opened_json(volume, &outcome, found.elapsed);
-    if let Some(object) = value.as_object_mut() {
-        object.insert("result".to_owned(), json!("recovered"));
-        object.insert("mapped".to_owned(), json!(volume.name.mapped_path()));
-        object.insert("read_only".to_owned(), json!(volume.options.read_only));
-        object.insert("content".to_owned(), json!(found.content));
-        object.insert("saved_key".to_owned(), json!(found.saved));
-        object.insert("next".to_owned(), json!(found.next));
-    }
-    value
+fn recovered_json(volume: &Volume, recovered: &Recovered<'_>) -> Value {
+    let more = json!({
+        "result": "recovered",
+        "mapped": volume.name.mapped_path(),
+        "read_only": volume.options.read_only,
+        "content": recovered.content,
+        "saved_key": recovered.saved,
+        "next": recovered.next,
+    });
+    found_json(volume, &recovered.found, more)
 }
 
 /// Says which key fits, of a run that opens nothing.
-pub fn key_fits(volume: &Volume, found: &Opened, elapsed: Duration, json: bool) {
-    super::on_the_way(&volume.name, found);
-    if json {
-        let outcome = Outcome::Opened(Box::new(found.clone()));
-        let mut value = opened_json(volume, &outcome, elapsed);
-        if let Some(object) = value.as_object_mut() {
-            object.insert("result".to_owned(), json!("key-fits"));
-        }
-        result(&format!("{value}\n"));
-        return;
+pub fn key_fits(volume: &Volume, found: &Found<'_>, json: bool) {
+    super::on_the_way(&volume.name, found.opened);
+    let text = match json {
+        true => found_json(volume, found, json!({"result": "key-fits"})).to_string(),
+        false => format!(
+            "the key fits, nothing was opened ({})\ndisk: {}\nkey: {}",
+            seconds(found.elapsed),
+            found.how,
+            found.opened.origin
+        ),
+    };
+    result(&format!("{text}\n"));
+}
+
+/// The object of an unlock, with the fields of a recovery and those of `more`.
+fn found_json(volume: &Volume, found: &Found<'_>, more: Value) -> Value {
+    let outcome = Outcome::Opened(Box::new(found.opened.clone()));
+    let mut value = opened_json(volume, &outcome, found.elapsed);
+    if let (Some(object), Value::Object(more)) = (value.as_object_mut(), more) {
+        object.insert("disk".to_owned(), json!(found.disk));
+        object.insert("what".to_owned(), json!(found.how));
+        object.extend(more);
     }
-    result(&format!(
-        "the key fits {} on {}; nothing was opened ({})\nkey: {}\n",
-        found.header.format,
-        found.device.display(),
-        seconds(elapsed),
-        found.origin
-    ));
+    value
 }
 
 /// Says where the key is now; `mode` is that of a file that others can read.
@@ -207,29 +220,40 @@ mod tests {
     #[test]
     fn the_result_can_be_read_by_people_and_by_programs() {
         let opened = opened();
-        let found = Recovered {
-            opened: &opened,
+        let recovered = Recovered {
+            found: Found {
+                disk: Path::new("/dev/sdc"),
+                how: "LUKS on /dev/sdc2",
+                opened: &opened,
+                elapsed: Duration::from_millis(1500),
+            },
             content: Some("ext4".to_owned()),
             next: vec!["mount -o ro,noload /dev/mapper/sdc2-recovered /mnt".to_owned()],
             saved: Some(Path::new("/root/key")),
-            elapsed: Duration::from_millis(1500),
         };
-        let lines = recovered_lines(&volume(true), &found);
-        let first = "/dev/mapper/sdc2-recovered is open (read-only): LUKS2 on /dev/sdc2, ext4";
-        assert_eq!(lines[0], first);
-        assert_eq!(lines[1], "key: file /root/a.json: text, no layer removed");
-        assert_eq!(lines[2], "saved in: /root/key");
-        assert_eq!(lines[4], found.next[0]);
-        let value = recovered_json(&volume(true), &found);
+        let expected = [
+            "/dev/mapper/sdc2-recovered is open read-only (1.5 s)",
+            "disk: LUKS on /dev/sdc2",
+            "key: file /root/a.json: text, no layer removed",
+            "content: ext4",
+            "the key is in: /root/key",
+            "",
+            "mount -o ro,noload /dev/mapper/sdc2-recovered /mnt",
+        ];
+        assert_eq!(recovered_lines(&volume(true), &recovered), expected);
+        let value = recovered_json(&volume(true), &recovered);
         for (field, expected) in [
             ("result", json!("recovered")),
+            ("disk", json!("/dev/sdc")),
+            ("device", json!("/dev/sdc2")),
+            ("what", json!("LUKS on /dev/sdc2")),
             ("volume", json!("sdc2-recovered")),
             ("mapped", json!("/dev/mapper/sdc2-recovered")),
             ("type", json!("LUKS2")),
             ("read_only", json!(true)),
             ("content", json!("ext4")),
             ("saved_key", json!("/root/key")),
-            ("next", json!(found.next)),
+            ("next", json!(recovered.next)),
             ("elapsed_ms", json!(1500)),
         ] {
             assert_eq!(value[field], expected, "{field}");

@@ -21,6 +21,7 @@ mod images;
 mod key_disk;
 mod keyscript;
 mod open;
+mod recover;
 mod reencrypt;
 mod refuse;
 mod rescue;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use bek_unlock::edge::disk::RescueDisk;
 use bek_unlock::edge::mount::{self, How};
+use bek_unlock::recovery::target::Format;
 
-use crate::world::{World, tool};
+use crate::world::{Luks, World, tool};
 
 /// Three partitions, the first of them ext4.
 fn image(world: &World) -> PathBuf {
@@ -168,4 +169,88 @@ fn a_disk_that_this_machine_works_with_is_left_as_it_is() {
     tool(&["swapon", &swap], b"");
     world.undo(&["swapoff", &swap]);
     assert!(refused(&swap, false).ends_with(": swap"));
+}
+
+/// The disk of an ADE machine: an ext4 file system behind a detached header, BIOS boot, /boot. The
+/// UUID of /boot's file system is the same each time.
+fn ade_disk(world: &World, boot: &[&str]) -> PathBuf {
+    let volume = world.luks("os", &Luks { detached: true, ..Luks::default() });
+    let disk = world.path("ade.img");
+    fs::File::create(&disk).unwrap().set_len(400 << 20).unwrap();
+    let table = b"label: gpt\nstart=400000,size=320MiB\nsize=24MiB,name=\"root\"\n\
+                  size=2MiB,type=21686148-6449-6E6F-744E-656564454649\n";
+    // The partition for /boot comes first, so that its number is no help.
+    tool(&["sfdisk", "--quiet", disk.to_str().unwrap()], table);
+    let disk_device = world.attach_loop(&disk, &["--partscan"]);
+    let part = |number: u32| format!("{disk_device}p{number}");
+    let (from, to) = (format!("if={}", volume.device), format!("of={}", part(2)));
+    tool(&["dd", &from, &to, "bs=1M"], b"");
+    tool(&[boot, &[&part(1)]].concat(), b"");
+    let point = world.path("making");
+    fs::create_dir_all(&point).unwrap();
+    tool(&["mount", &part(1), point.to_str().unwrap()], b"");
+    fs::create_dir_all(point.join("luks")).unwrap();
+    fs::copy(&volume.header, point.join("luks/osluksheader")).unwrap();
+    tool(&["umount", point.to_str().unwrap()], b"");
+    tool(&["losetup", "--detach", &disk_device], b"");
+    disk
+}
+
+fn whole(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap()
+}
+
+#[test]
+#[ignore = "needs root: make check-root"]
+fn an_ade_system_disk_in_an_image_is_found_with_its_header_and_not_written_to() {
+    let world = World::new();
+    let disk = ade_disk(&world, &["mke2fs", "-q", "-t", "ext4"]);
+    let before = whole(&disk);
+    let mut rescue = RescueDisk::open(&disk, false).unwrap();
+    let parts = rescue.partitions().unwrap();
+    let target = rescue.target(None).unwrap();
+    assert_eq!((target.format, &target.device), (Format::Headerless, &parts[1].path));
+    let header = target.header.unwrap().to_string();
+    assert_eq!(header, format!("/luks/osluksheader:{}", parts[0].path.display()));
+    assert!(target.how.contains("with the header /luks/osluksheader on partition 1 of "));
+    drop(rescue);
+    assert!(whole(&disk) == before);
+    assert_eq!(attached(&disk), [] as [String; 0]);
+}
+
+#[test]
+#[ignore = "needs root: make check-root"]
+fn a_partition_of_an_ade_system_disk_has_its_header_beside_it() {
+    let world = World::new();
+    // XFS is mounted once: the same file system is that of this machine's own /boot.
+    let disk = ade_disk(&world, &["mkfs.xfs", "-q"]);
+    let own = world.path("own.img");
+    fs::copy(&disk, &own).unwrap();
+    let own = world.attach_loop(&own, &["--partscan"]);
+    let point = world.path("mount");
+    fs::create_dir_all(&point).unwrap();
+    tool(&["mount", &format!("{own}p1"), point.to_str().unwrap()], b"");
+    let device = world.attach_loop(&disk, &["--partscan"]);
+    let (boot, root) = (format!("{device}p1"), format!("{device}p2"));
+    let mut rescue = RescueDisk::open(Path::new(&root), false).unwrap();
+    let target = rescue.target(None).unwrap();
+    assert_eq!(target.header.unwrap().to_string(), format!("/luks/osluksheader:{boot}"));
+    assert!(is_read_only(&root) && is_read_only(&boot) && !is_read_only(&device));
+    rescue.give_back();
+    assert!(!is_read_only(&root) && !is_read_only(&boot));
+    // Somebody looks into /boot already, and may go on writing to it.
+    tool(&["umount", point.to_str().unwrap()], b"");
+    tool(&["mount", &boot, point.to_str().unwrap()], b"");
+    let mut rescue = RescueDisk::open(Path::new(&root), false).unwrap();
+    rescue.target(None).unwrap();
+    assert!(is_read_only(&root) && !is_read_only(&boot));
+    tool(&["umount", point.to_str().unwrap()], b"");
+    // The header is gone: nothing is guessed.
+    drop(rescue);
+    tool(&["mount", &boot, point.to_str().unwrap()], b"");
+    fs::remove_file(point.join("luks/osluksheader")).unwrap();
+    tool(&["umount", point.to_str().unwrap()], b"");
+    let kind = RescueDisk::open(Path::new(&root), false).unwrap().target(None).unwrap_err();
+    assert!(kind.to_string().contains("ADE's header is on no partition"), "{kind}");
+    assert!(!is_read_only(&root) && !is_read_only(&boot));
 }

@@ -75,7 +75,10 @@ impl Job<'_> {
     }
 
     fn find(&self, luks: &mut dyn Luks, deadline: &Deadline<'_>) -> Result<Opened, Error> {
-        let fail = |kind: Kind| Error::new(Goal::Recover, kind).volume(&self.volume.name);
+        let fail = |kind: Kind| {
+            let error = Error::new(Goal::Recover, kind).volume(&self.volume.name);
+            error.device(Some(&self.target.device))
+        };
         let root = Path::new("/");
         let mapped = MappedDevices::new(root);
         let memory = MemInfo::new(root);
@@ -130,9 +133,7 @@ impl Job<'_> {
             Some(spec) => headers.read(spec, true)?,
         };
         Ok(match read {
-            Some(header) => {
-                HeaderMetadata { path: header.copy, place: header.spec.to_string() }
-            }
+            Some(header) => HeaderMetadata { path: header.copy, place: header.spec.to_string() },
             None => HeaderMetadata {
                 path: self.target.device.clone(),
                 place: self.target.device.display().to_string(),

@@ -24,7 +24,7 @@ pub fn of(args: &RecoverArgs, target: &Target) -> Plan {
 
 fn source(key: &KeyArg, args: &RecoverArgs) -> String {
     match key {
-        KeyArg::KeyFile(from) => format!("{}, as it is", input(from)),
+        KeyArg::KeyFile(from) => format!("{}, byte for byte", input(from)),
         KeyArg::Unwrapped(from) => format!("the answer of unwrapKey in {}", input(from)),
         KeyArg::Wrapped(from) => format!("the wrapped key in {}", input(from)),
         KeyArg::BackupJson(from) => format!("Azure Backup's file in {}", input(from)),
@@ -41,7 +41,7 @@ fn source(key: &KeyArg, args: &RecoverArgs) -> String {
 
 fn input(from: &Input) -> String {
     match from {
-        Input::File(path) => path.display().to_string(),
+        Input::File(path) => format!("file {}", path.display()),
         Input::Stdin => "standard input".to_owned(),
     }
 }

@@ -10,6 +10,7 @@ use crate::azure::matching::Disk;
 use crate::cli::args::key::{Input, KeyArg};
 use crate::cli::args::recover::RecoverArgs;
 use crate::deadline::Deadline;
+use crate::device::Devices;
 use crate::edge::askpass::SystemdAskPassword;
 use crate::edge::block::BlockDevices;
 use crate::edge::given::{GivenFile, HeaderMetadata, StandardInput};
@@ -62,7 +63,10 @@ impl RecoverySources<'_> {
 
     fn token<'a>(&self) -> Box<dyn KeySource + 'a> {
         let place = format!("the header in {}", self.metadata.place);
-        self.material((Box::new(self.metadata.clone()), place), (SourceName::Token, Use::WrappedKeys))
+        self.material(
+            (Box::new(self.metadata.clone()), place),
+            (SourceName::Token, Use::WrappedKeys),
+        )
     }
 
     /// Whether the header has a token with a key in it: without one there is nothing to report.
