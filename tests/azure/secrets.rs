@@ -168,7 +168,10 @@ fn states_are_shown_and_hostile_tags_harm_nobody() {
                 "e\u{1b}[2J\n\u{202e}",
                 "e\u{202e}",
                 json!({
-                    "tags": {tag: "https://evil.example/\u{1b}]0;x\u{7}", "diskencryptionkeyencryptionalgorithm": "\u{9b}31m"},
+                    "tags": {
+                        tag: "https://evil.example/\u{1b}]0;x\u{7}",
+                        "diskencryptionkeyencryptionalgorithm": "\u{9b}31m",
+                    },
                     "content_type": "\u{1b}[31m",
                 }),
             ),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use bek_unlock::cli::args::{azure, key, recover, secrets};
 use bek_unlock::config;
 
 use super::{between, files, read, root, same};
@@ -121,6 +122,43 @@ fn the_manual_has_the_commands_and_options_of_the_help() {
         .collect();
     let documented = terms(&section("bek-unlock.8", "OPTIONS")).into_iter().collect();
     same(&options, &documented, "bek-unlock(8), OPTIONS");
+}
+
+#[test]
+fn every_flag_of_a_command_is_in_the_help_and_in_the_manual() {
+    let help = help();
+    let keys = "Keys of recover, tried in this order; FILE may be - for standard input";
+    let signing_in = "Options of recover and secrets, to sign in to Azure";
+    for (headings, name, lists) in [
+        (vec!["Options of secrets"], "OPTIONS OF SECRETS", vec![secrets::FLAGS]),
+        (vec!["Options of recover", keys], "OPTIONS OF RECOVER", vec![recover::FLAGS, key::FLAGS]),
+        (vec![signing_in], "SIGNING IN TO AZURE", vec![azure::FLAGS]),
+    ] {
+        let known = lists.concat().iter().map(|flag| format!("--{flag}")).collect();
+        let entries = headings.iter().flat_map(|heading| entries(&help, heading));
+        let words = entries.filter_map(|entry| entry.split_whitespace().next());
+        let helped = words.filter(|word| word.starts_with("--")).map(str::to_owned).collect();
+        same(&known, &helped, "bek-unlock --help");
+        let terms = terms(&section("bek-unlock.8", name)).into_iter();
+        let documented = terms.filter(|term| term.starts_with("--")).collect();
+        same(&known, &documented, &format!("bek-unlock(8), {name}"));
+    }
+}
+
+#[test]
+fn the_ways_to_sign_in_are_in_the_manual() {
+    let section = section("bek-unlock.8", "SIGNING IN TO AZURE");
+    for word in bek_unlock::azure::auth::Auth::WORDS {
+        let way = word.replace("FILE", "*_FILE_");
+        assert!(section.contains(&format!("*{}", way.trim_end_matches('*'))), "{word}");
+    }
+    let source = read("src/edge/sign_in/environment.rs");
+    let names = between(&source, "pub fn read(", "\n}");
+    let names: Vec<&str> = names.split('"').filter(|word| word.starts_with("AZURE_")).collect();
+    assert!(names.len() > 5, "{names:?}");
+    for name in names {
+        assert!(section.contains(name), "{name}");
+    }
 }
 
 #[test]

@@ -24,6 +24,11 @@ Commands:
                    Vault
   keyscript        write the key of the volume in CRYPTTAB_* to a pipe, for
                    cryptsetup-initramfs
+  recover DEVICE [OPTIONS]
+                   open a disk of another machine, or an image of one, with
+                   the first key that fits
+  secrets --vault URL [OPTIONS]
+                   the disk secrets of a vault by their tags; no values
   status [NAME...] what is open, from which key source, since when
 
 Options:
@@ -31,6 +36,41 @@ Options:
   -v, --verbose    say more on standard error
   -h, --help       show this help
   --version        show the version
+
+Options of secrets:
+  --vault URL             the vault
+  --machine-name NAME     only secrets of this machine
+  --file NAME             only secrets of this key file
+
+Options of recover:
+  --name NAME             the name to open it as
+  --header WHERE          its detached header: FILE, DEVICE or PATH:DEVICE
+  --read-write            not read-only
+  --save-key FILE         put the key that fits into a file
+  --dry-run               find the key and open nothing
+  --timeout TIME          one deadline for everything; else 90s
+  --kek URL               the key-encryption key, with its version
+  --kek-algorithm NAME    RSA-OAEP, RSA-OAEP-256, RSA1_5 or A256KW
+  --machine-name NAME     of the machine, for --vault
+
+Keys of recover, tried in this order; FILE may be - for standard input:
+  --key-file FILE         the key byte for byte
+  --unwrapped FILE        an answer of unwrapKey, or what else decode takes
+  --wrapped FILE          a wrapped key, or a secret that holds one
+  --backup-json FILE      Azure Backup's file
+  --key-disk DISK         a key disk, or an image of one
+  --token                 the LUKS2 token in the header
+  --secret URL            a secret in Key Vault
+  --vault URL             the secrets there that fit by their tags
+  --prompt                a passphrase, asked for on the terminal
+Without any: attached key disks, then the token.
+
+Options of recover and secrets, to sign in to Azure:
+  --auth WAY              managed-identity, az, service-principal[:FILE],
+                          workload-identity, device-code or token:FILE
+  --identity ID           client-id:UUID, object-id:UUID or resource-id:/...
+  --vault-suffix DNS      another suffix of vaults, of a private cloud
+  --ca FILE               the authorities to trust instead of the system's
 
 Exit status: 0 done or already open, 1 usage or configuration, 2 no key fits,
 4 something named is missing or unusable, 5 name in use, 69 unreachable in
