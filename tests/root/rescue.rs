@@ -171,18 +171,18 @@ fn a_disk_that_this_machine_works_with_is_left_as_it_is() {
     assert!(refused(&swap, false).ends_with(": swap"));
 }
 
-/// The disk of an ADE machine: an ext4 file system behind a detached header, BIOS boot, /boot. The
-/// UUID of /boot's file system is the same each time.
+/// The disk of an ADE machine: /boot, an ext4 file system behind a detached header, BIOS boot.
 fn ade_disk(world: &World, boot: &[&str]) -> PathBuf {
     let volume = world.luks("os", &Luks { detached: true, ..Luks::default() });
     let disk = world.path("ade.img");
     fs::File::create(&disk).unwrap().set_len(400 << 20).unwrap();
-    let table = b"label: gpt\nstart=400000,size=320MiB\nsize=24MiB,name=\"root\"\n\
+    let table = b"label: gpt\nsize=320MiB\nsize=24MiB,name=\"root\"\n\
                   size=2MiB,type=21686148-6449-6E6F-744E-656564454649\n";
     // The partition for /boot comes first, so that its number is no help.
     tool(&["sfdisk", "--quiet", disk.to_str().unwrap()], table);
-    let disk_device = world.attach_loop(&disk, &["--partscan"]);
-    let part = |number: u32| format!("{disk_device}p{number}");
+    let attach = ["losetup", "--find", "--show", "--partscan", disk.to_str().unwrap()];
+    let device = tool(&attach, b"").trim().to_owned();
+    let part = |number: u32| format!("{device}p{number}");
     let (from, to) = (format!("if={}", volume.device), format!("of={}", part(2)));
     tool(&["dd", &from, &to, "bs=1M"], b"");
     tool(&[boot, &[&part(1)]].concat(), b"");
@@ -192,7 +192,7 @@ fn ade_disk(world: &World, boot: &[&str]) -> PathBuf {
     fs::create_dir_all(point.join("luks")).unwrap();
     fs::copy(&volume.header, point.join("luks/osluksheader")).unwrap();
     tool(&["umount", point.to_str().unwrap()], b"");
-    tool(&["losetup", "--detach", &disk_device], b"");
+    tool(&["losetup", "--detach", &device], b"");
     disk
 }
 
