@@ -115,6 +115,8 @@ seconds_in_initramfs() {
     local from to
     from=$(ask 'systemctl show --property=ExecMainStartTimestampMonotonic --value bek-unlock@osencrypt')
     to=$(ask 'systemctl show --property=ExecMainExitTimestampMonotonic --value bek-unlock@osencrypt')
+    # Where there was no answer, this is no number either.
+    [[ $from$to != *[!0-9]* ]] || return 0
     echo $(((to - from + 999999) / 1000000))
 }
 
