@@ -116,8 +116,10 @@ pub struct Wrapped {
     pub kek: Option<KeyId>,
     /// The algorithm, where that is known.
     pub algorithm: Option<KekAlgorithm>,
-    /// What stands where KEK or algorithm should, and is none; printable.
-    pub problem: Option<String>,
+    /// What stands where the KEK's URL should, and is none; printable.
+    pub no_kek: Option<String>,
+    /// What stands where the algorithm should, and is none; printable.
+    pub no_algorithm: Option<String>,
 }
 
 impl Material {

@@ -128,7 +128,13 @@ impl<G: Given> Material<G> {
 
     fn unwrap(&self, key: &Wrapped, deadline: &Deadline<'_>) -> Result<(Secret, KeyId), Kind> {
         let malformed = |reason: String| Kind::KeyMalformed { what: self.place.clone(), reason };
-        let algorithm = self.kek.algorithm.or(key.algorithm).unwrap_or(KekAlgorithm::RsaOaep);
+        let algorithm = match (self.kek.algorithm.or(key.algorithm), &key.no_algorithm) {
+            (Some(algorithm), _) => algorithm,
+            (None, None) => KekAlgorithm::RsaOaep,
+            (None, Some(name)) => {
+                return Err(malformed(format!("wrapped with \"{name}\", no known algorithm")));
+            }
+        };
         let beside = key.kek.as_ref();
         let keks =
             self.kek.key.iter().chain(beside.filter(|kek| Some(*kek) != self.kek.key.as_ref()));
@@ -144,8 +150,8 @@ impl<G: Given> Material<G> {
                 }
             }
         }
-        Err(failure.unwrap_or_else(|| match &key.problem {
-            Some(problem) => malformed(format!("names no KEK in one version: {problem}")),
+        Err(failure.unwrap_or_else(|| match &key.no_kek {
+            Some(url) => malformed(format!("names no KEK in one version: {url}")),
             None => malformed("is wrapped, and nothing in it names its KEK".to_owned()),
         }))
     }

@@ -87,11 +87,10 @@ impl Found {
             Claim::Plain => return key(bytes),
             Claim::Nothing | Claim::Wrapped => {}
         }
-        let bad_kek = about.kek.as_ref().and_then(|kek| kek.as_ref().err());
-        let problem = bad_kek.or(about.algorithm.as_ref().and_then(|name| name.as_ref().err()));
         Ok(Self::plain(Form::Wrapped(Wrapped {
             bytes,
-            problem: problem.cloned(),
+            no_kek: about.kek.as_ref().and_then(|kek| kek.as_ref().err().cloned()),
+            no_algorithm: about.algorithm.and_then(Result::err),
             kek: about.kek.and_then(Result::ok),
             algorithm,
         })))

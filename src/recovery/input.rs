@@ -27,7 +27,8 @@ pub fn binary(bytes: &[u8]) -> Result<Option<Form>, Refusal> {
             bytes: Secret::new(bytes.to_vec()),
             kek: None,
             algorithm: None,
-            problem: None,
+            no_kek: None,
+            no_algorithm: None,
         })));
     }
     let visible = bytes.iter().filter(|byte| **byte != 0);

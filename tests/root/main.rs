@@ -22,6 +22,7 @@ mod key_disk;
 mod keyscript;
 mod open;
 mod recover;
+mod recover_refusals;
 mod reencrypt;
 mod refuse;
 mod rescue;

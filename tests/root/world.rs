@@ -111,6 +111,8 @@ impl World {
         words.extend(arguments);
         let device = tool(&[&words[..], &[file.to_str().unwrap()]].concat(), b"").trim().to_owned();
         self.undo(&["losetup", "--detach", &device]);
+        // The flag is the loop device's, and would be there for the next file, too.
+        self.undo(&["blockdev", "--setrw", &device]);
         device
     }
 

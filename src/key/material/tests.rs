@@ -133,6 +133,21 @@ fn without_a_kek_nobody_is_asked() {
 }
 
 #[test]
+fn an_unknown_algorithm_is_refused_before_any_request() {
+    let secret = json!({"value": wrapped(256), "contentType": "Wrapped BEK",
+        "tags": {"DiskEncryptionKeyEncryptionKeyURL": KEK,
+            "DiskEncryptionKeyEncryptionAlgorithm": "ROT13"}});
+    let mut case = Case::new(secret.to_string(), Use::WrappedKeys, None, []);
+    let words = "file saved.json: wrapped with \"ROT13\", no known algorithm";
+    assert_eq!(case.refusal(), words);
+    // Who says the algorithm knows better than the tag.
+    let answers = [token(), unwrapped(KEK, "key")];
+    let mut case = Case::new(secret.to_string(), Use::WrappedKeys, None, answers);
+    case.source.kek.algorithm = Some(KekAlgorithm::RsaOaep);
+    assert_eq!(case.next().unwrap()[0].0, b"key");
+}
+
+#[test]
 fn what_is_still_wrapped_is_no_unwrapped_key() {
     let mut case = Case::new(wrapped(256), Use::Keys, Some(KEK), []);
     assert_eq!(case.refusal(), "file saved.json is still wrapped (256 bytes)");

@@ -40,5 +40,5 @@ pub use self::{
     error::Error,
     fault::{Action, At, Match, Reply, Rule, Throttled, Times},
     log::{Entry, LoggedConnection, LoggedHandshake, LoggedRequest, Service},
-    scenario::Scenario,
+    scenario::{Algorithm, Scenario},
 };
