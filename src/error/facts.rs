@@ -36,6 +36,17 @@ pub struct Unreachable {
     pub elapsed: Duration,
 }
 
+impl Unreachable {
+    /// This and an earlier failure to reach the same service, as one.
+    pub fn after(self, earlier: &Self) -> Self {
+        Self {
+            problem: if self.tries == 0 { earlier.problem.clone() } else { self.problem },
+            tries: self.tries.saturating_add(earlier.tries),
+            elapsed: self.elapsed.saturating_add(earlier.elapsed),
+        }
+    }
+}
+
 /// One try that got no usable answer; all of these are worth another try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransportProblem {

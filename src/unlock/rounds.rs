@@ -90,10 +90,33 @@ fn second_round(
             Err(Refusal::Final(kind)) => return Err(kind),
             // The first answer said how long it was waited for; that is the one to report.
             Err(Refusal::TryNext(Kind::KeyDiskMissing { .. })) => {}
-            Err(Refusal::TryNext(later)) => *failure = later,
+            Err(Refusal::TryNext(later)) => *failure = counting(later, failure),
         }
     }
     Ok(None)
+}
+
+/// `later`, with the tries of the first round where the same service was not reached again: with
+/// the little time that is left, its own are as good as none.
+fn counting(later: Kind, first: &Kind) -> Kind {
+    match (later, first) {
+        (Kind::MetadataUnreachable(now), Kind::MetadataUnreachable(before)) => {
+            Kind::MetadataUnreachable(now.after(before))
+        }
+        (
+            Kind::SignInUnreachable { authority, unreachable },
+            Kind::SignInUnreachable { authority: same, unreachable: before },
+        ) if authority == *same => {
+            Kind::SignInUnreachable { authority, unreachable: unreachable.after(before) }
+        }
+        (
+            Kind::VaultUnreachable { vault, unreachable },
+            Kind::VaultUnreachable { vault: same, unreachable: before },
+        ) if vault == *same => {
+            Kind::VaultUnreachable { vault, unreachable: unreachable.after(before) }
+        }
+        (later, _) => later,
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +124,17 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::azure::id::Host;
+    use crate::error::{TransportProblem, Unreachable};
     use crate::unlock::fake::{Case, key, missing, opened};
+
+    fn unreachable(tries: u32, seconds: u64) -> Unreachable {
+        let problem = match tries {
+            0 => TransportProblem::TimedOut,
+            _ => TransportProblem::Connect("Network is unreachable".to_owned()),
+        };
+        Unreachable { problem, tries, elapsed: Duration::from_secs(seconds) }
+    }
 
     #[test]
     fn the_key_disk_gets_ten_seconds_while_the_vault_is_left() {
@@ -159,5 +192,43 @@ mod tests {
         let error = case.run().0.unwrap_err();
         assert_eq!((error.kind, error.others), (denied, vec![missing()]));
         assert_eq!(error.device, Some(PathBuf::from("/dev/sdb")));
+    }
+
+    #[test]
+    fn the_tries_of_both_rounds_are_told() {
+        for (later, told) in [(unreachable(1, 0), 38), (unreachable(0, 0), 37)] {
+            let mut case = Case::new();
+            case.disk = vec![Err(missing()), Err(missing())];
+            let answers = [unreachable(37, 79), later].map(|it| Err(Kind::MetadataUnreachable(it)));
+            case.vault = Some(answers.into());
+            let error = case.run().0.unwrap_err();
+            assert_eq!(error.kind, Kind::MetadataUnreachable(unreachable(told, 79)));
+        }
+    }
+
+    #[test]
+    fn tries_of_another_service_are_not_its_own() {
+        let [one, other] = ["a.vault.azure.net", "b.vault.azure.net"].map(|host| {
+            let vault = Host::parse(host).unwrap();
+            Kind::VaultUnreachable { vault, unreachable: unreachable(2, 3) }
+        });
+        let metadata = Kind::MetadataUnreachable(unreachable(9, 30));
+        for (later, first) in [(&one, &other), (&one, &metadata), (&metadata, &one)] {
+            assert_eq!(&counting(later.clone(), first), later);
+        }
+        let sign_in = |seconds| Kind::SignInUnreachable {
+            authority: Host::parse("login.microsoftonline.com").unwrap(),
+            unreachable: unreachable(1, seconds),
+        };
+        for (later, first, told) in
+            [(one.clone(), one, unreachable(4, 6)), (sign_in(3), sign_in(4), unreachable(2, 7))]
+        {
+            let (Kind::VaultUnreachable { unreachable: both, .. }
+            | Kind::SignInUnreachable { unreachable: both, .. }) = counting(later, &first)
+            else {
+                panic!()
+            };
+            assert_eq!(both, told);
+        }
     }
 }
