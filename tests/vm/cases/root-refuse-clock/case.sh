@@ -7,7 +7,7 @@ LAYOUT=luks2
 KEY_FILES=()
 STEPS=(clock)
 
-bektab() { echo "osencrypt UUID=$LUKS_UUID - vault=https://$VAULT,timeout=40,x-initrd.attach"; }
+bektab() { echo "osencrypt UUID=$LUKS_UUID - vault=https://$VAULT,timeout=120,x-initrd.attach"; }
 
 disturb() { CLOCK=1970-01-01; }
 

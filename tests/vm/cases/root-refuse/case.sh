@@ -9,7 +9,7 @@ STEPS=(unreachable wrong_key wrong_partition kek_disabled header_missing)
 # The shell of dracut 106 is another one; what is refused why is the same program.
 [[ ${FLAVOUR:-} != trixie-dracut ]] || STEPS=(wrong_key)
 
-bektab() { echo "osencrypt PARTUUID=$ROOT_PARTUUID LinuxPassPhraseFileName header=/boot/luks/osluksheader,timeout=40,x-initrd.attach,kek=$KEK"; }
+bektab() { echo "osencrypt PARTUUID=$ROOT_PARTUUID LinuxPassPhraseFileName header=/boot/luks/osluksheader,timeout=120,x-initrd.attach,kek=$KEK"; }
 
 prepare() {
     head --bytes=127 /dev/urandom | base64 --wrap=0 >"$DIR/keys/other"
@@ -25,7 +25,8 @@ disturb() {
             REACHABLE=("${NETWORK[@]}")
             NETWORK=(-nic none)
             KEY_DISK=
-            PARAMETERS+=" rd.bek.key=osencrypt=- rd.bek.options=osencrypt=vault=https://$VAULT"
+            # The one that waits until the deadline.
+            PARAMETERS+=" rd.bek.key=osencrypt=- rd.bek.options=osencrypt=vault=https://$VAULT,timeout=60"
             ;;
         wrong_key)
             NETWORK=("${REACHABLE[@]:-${NETWORK[@]}}")
@@ -43,7 +44,7 @@ disturb() {
 
 watch() {
     case $1 in
-        unreachable) refused_in_initramfs 69 'metadata service 169.254.169.254: Network is unreachable; gave up after [0-9]+ tries' 'ip route get 169.254.169.254' ;;
+        unreachable) refused_in_initramfs 69 'metadata service 169.254.169.254: Network is unreachable; gave up after [0-9]+ tries' 'ip route get 169.254.169.254' 60 ;;
         wrong_key) refused_in_initramfs 2 'fits? ' 'was the secret rotated, or the disk moved' ;;
         wrong_partition) refused_in_initramfs 4 'it opens but holds no file system or LVM' 'the header may be out of date or belong to another disk' ;;
         kek_disabled) refused_in_initramfs 77 '403' 'enable' ;;
