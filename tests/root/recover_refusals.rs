@@ -310,7 +310,7 @@ fn disks_and_headers_that_are_damaged() {
     let header = |file: &str| ["--header".to_owned(), file.to_owned()];
     for (file, status, words) in [
         (text.as_str(), 4, "it is not LUKS"),
-        ("/", 4, "not a file or a disk"),
+        ("/", 4, "no such file or device"),
         ("/nonexistent", 4, "no such file"),
         (apart.header.as_str(), 4, "it opens but holds no file system"),
     ] {

@@ -127,18 +127,20 @@ impl Job<'_> {
 
     /// Where the JSON of the LUKS2 header can be read. A detached one stays readable as long as
     /// `headers` lives.
+    ///
+    /// Errors: `HeaderUnusable`, also where there is none: nobody attaches a disk while this waits.
     fn metadata(&self, headers: &mut SystemHeaders) -> Result<HeaderMetadata, Kind> {
-        let read = match &self.target.header {
-            None => None,
-            Some(spec) => headers.read(spec, true)?,
+        let Some(spec) = &self.target.header else {
+            let path = self.target.device.clone();
+            return Ok(HeaderMetadata { place: path.display().to_string(), path });
         };
-        Ok(match read {
-            Some(header) => HeaderMetadata { path: header.copy, place: header.spec.to_string() },
-            None => HeaderMetadata {
-                path: self.target.device.clone(),
-                place: self.target.device.display().to_string(),
-            },
-        })
+        let place = spec.to_string();
+        let missing = || Kind::HeaderUnusable {
+            path: PathBuf::from(&place),
+            reason: "no such file or device".to_owned(),
+        };
+        let path = headers.read(spec, true)?.ok_or_else(missing)?.copy;
+        Ok(HeaderMetadata { path, place })
     }
 
     /// The file systems of `--key-disk`, and the disk they are on, which is given back when dropped.
