@@ -12,7 +12,7 @@ readonly GUEST_TOOLS=(
 readonly GUEST_MODULES=(
     af_alg algif_skcipher algif_hash
     aesni-intel cbc ecb essiv lrw xts serpent_generic twofish_generic wp512 rmd160
-    brd dm-crypt dm-delay dm-flakey dm-mod loop
+    brd dm-crypt dm-delay dm-flakey dm-mod dm-zero loop
     nls_ascii nls_cp437 nls_iso8859-1 nls_utf8 vfat
 )
 # Loaded by the kernel when a case mounts one.

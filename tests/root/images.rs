@@ -1,4 +1,4 @@
-//! cryptsetup's own test images: real headers nobody of this project made.
+//! cryptsetup's own LUKS test images: real headers nobody of this project made.
 //!
 //! They open, or are refused, as cryptsetup's tests (compat-test, api-test-2, luks1-compat-test)
 //! say. tests/root/fetch-images brings them from Debian's source package.

@@ -14,6 +14,8 @@
 
 mod at_once;
 mod azure;
+mod bitlk;
+mod bitlk_images;
 mod close;
 mod header;
 mod header_copy;

@@ -2,7 +2,7 @@
 # The tests on this very kernel, kept from touching this very system.
 
 # The guest has the same modules, so a case may rely on all of them.
-readonly NEEDED_MODULES=(dm-crypt dm-flakey loop vfat)
+readonly NEEDED_MODULES=(dm-crypt dm-flakey dm-zero loop vfat)
 
 can_run_natively() {
     local module
