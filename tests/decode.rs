@@ -19,6 +19,8 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use fastrand::Rng;
 use serde_json::json;
 
+#[path = "decode/bek.rs"]
+mod bek;
 #[path = "decode/refusals.rs"]
 mod refusals;
 
@@ -54,23 +56,6 @@ fn value() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(ade())
 }
 
-/// A .BEK file as Windows writes it.
-fn bek() -> Vec<u8> {
-    let text: Vec<u8> =
-        "BitLocker Extension Key Protector\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let entry = |kind: u8, value: u8, content: &[u8]| {
-        let size = u8::try_from(8 + content.len()).unwrap();
-        [&[size, 0, kind, 0, value, 0, 1, 0], content].concat()
-    };
-    let key = [&[2, 0x20, 0, 0], &random(9, 32)[..]].concat();
-    let guid = random(10, 16);
-    let head = [&guid[..], &[0; 8]].concat();
-    let outer = entry(6, 9, &[head, entry(0, 2, &text), entry(0, 1, &key)].concat());
-    let size = u32::try_from(48 + outer.len()).unwrap().to_le_bytes();
-    let header = [&size[..], &[1, 0, 0, 0, 48, 0, 0, 0], &size, &guid, &[0; 16]].concat();
-    [header, outer].concat()
-}
-
 /// No eight bytes in a row of `secret` are in `text`.
 fn assert_hidden(secret: &[u8], text: &[u8], name: &str) {
     for window in secret.windows(8) {
@@ -96,8 +81,8 @@ fn the_key_alone_comes_out() {
         ("with its padding", format!("{}==\n", value()).into(), ade().into()),
         ("the answer", json!({"kid": KEK, "value": value()}).to_string().into(), ade().into()),
         ("the passphrase itself", ade().into(), ade().into()),
-        ("a .BEK file", bek(), bek()),
-        ("a .BEK file, unwrapped", BASE64_URL_SAFE_NO_PAD.encode(bek()).into(), bek()),
+        ("a .BEK file", bek::file(), bek::file()),
+        ("a .BEK file, unwrapped", BASE64_URL_SAFE_NO_PAD.encode(bek::file()).into(), bek::file()),
         ("a recovery password", password.replace('-', " ").into(), password.into()),
         ("a passphrase of one's own", BASE64_STANDARD.encode(own).into(), own.into()),
         ("a binary key", BASE64_STANDARD.encode(random(1, 64)).into(), random(1, 64)),

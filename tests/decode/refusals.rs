@@ -125,7 +125,7 @@ fn below() -> Vec<Row> {
         row("a passphrase without seven", BASE64_STANDARD.encode(&ade[..165]), cut(7)),
         row("two layers", url(url(&ade)), twice),
         row("two layers, standard", BASE64_STANDARD.encode(BASE64_STANDARD.encode(&ade)), twice),
-        row("two layers around a .BEK file", url(BASE64_STANDARD.encode(bek())), twice),
+        row("two layers around a .BEK file", url(BASE64_STANDARD.encode(bek::file())), twice),
         row(
             "two layers in an answer",
             json!({"kid": KEK, "value": url(value())}).to_string(),
@@ -309,7 +309,7 @@ fn errors() -> Vec<Row> {
 }
 
 fn bitlocker() -> Vec<Row> {
-    let bek = bek();
+    let bek = bek::file();
     let damaged = |at: usize, byte: u8| {
         let mut bytes = bek.clone();
         bytes.splice(at..=at, [byte]);

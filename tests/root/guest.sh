@@ -6,7 +6,7 @@
 # What is copied with its libraries; absolute paths stay as they are, because
 # the test binary has some of them compiled in.
 readonly GUEST_TOOLS=(
-    blkid blockdev cryptsetup dmsetup e2fsck findmnt kmod losetup mcopy mke2fs mkfs.btrfs
+    blkid blockdev cryptsetup curl dmsetup e2fsck findmnt kmod losetup mcopy mke2fs mkfs.btrfs
     mkfs.vfat mkfs.xfs mkswap mount sfdisk umount
 )
 readonly GUEST_MODULES=(

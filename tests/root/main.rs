@@ -16,6 +16,8 @@ mod at_once;
 mod azure;
 mod bitlk;
 mod bitlk_images;
+#[path = "../decode/bek.rs"]
+mod bek;
 mod close;
 mod header;
 mod header_copy;
@@ -23,6 +25,7 @@ mod images;
 mod key_disk;
 mod keyscript;
 mod open;
+mod recipe;
 mod recover;
 mod recover_refusals;
 mod reencrypt;

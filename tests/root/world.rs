@@ -21,7 +21,7 @@ pub const KEY: &str = "c1GpZb3mVn0yXWcT5sK8hRj2QfL7uEoA9dNiBtMxYkUgPzHvDwCqSrFaJ
 pub const VAULT: &str = "https://contoso-kv.vault.azure.net";
 
 /// The mappings that cases make; any other is not theirs to judge or to remove.
-const NAMES: [&str; 3] = ["data1", "data2", "making"];
+const NAMES: [&str; 4] = ["data1", "data2", "making", "rescue"];
 
 /// One case's world; undone when dropped, in the reverse order.
 pub struct World {
