@@ -39,7 +39,7 @@ fn files(directory: &Path, suffix: &str) -> Vec<PathBuf> {
     for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let path = entry.path();
         let name = entry.file_name().into_string().unwrap();
-        if name.starts_with('.') || name == "target" {
+        if name.starts_with('.') || path == root().join("target") {
             continue;
         }
         if entry.file_type().unwrap().is_dir() {

@@ -124,25 +124,57 @@ fn the_manual_has_the_commands_and_options_of_the_help() {
     same(&options, &documented, "bek-unlock(8), OPTIONS");
 }
 
+/// The long flags that begin an entry of a section, in their order.
+fn flags(page: &str, name: &str) -> Vec<String> {
+    let terms = terms(&section(page, name));
+    terms.into_iter().filter(|term| term.starts_with("--")).collect()
+}
+
 #[test]
 fn every_flag_of_a_command_is_in_the_help_and_in_the_manual() {
     let help = help();
-    let keys = "Keys of recover, tried in this order; FILE may be - for standard input";
+    let common: BTreeSet<String> = flags("bek-unlock.8", "OPTIONS").into_iter().collect();
+    let recover_page = "bek-unlock-recover.8";
     let signing_in = "Options of recover and secrets, to sign in to Azure";
-    for (headings, name, lists) in [
-        (vec!["Options of secrets"], "OPTIONS OF SECRETS", vec![secrets::FLAGS]),
-        (vec!["Options of recover", keys], "OPTIONS OF RECOVER", vec![recover::FLAGS, key::FLAGS]),
-        (vec![signing_in], "SIGNING IN TO AZURE", vec![azure::FLAGS]),
+    let keys = "Keys of recover, tried in this order; FILE may be - for standard input";
+    for (heading, page, name, known) in [
+        ("Options of secrets", "bek-unlock.8", "OPTIONS OF SECRETS", secrets::FLAGS),
+        ("Options of recover", recover_page, "OPTIONS", recover::FLAGS),
+        (keys, recover_page, "KEYS", key::FLAGS),
+        (signing_in, recover_page, "SIGNING IN", azure::FLAGS),
+        (signing_in, "bek-unlock.8", "SIGNING IN TO AZURE", azure::FLAGS),
     ] {
-        let known = lists.concat().iter().map(|flag| format!("--{flag}")).collect();
-        let entries = headings.iter().flat_map(|heading| entries(&help, heading));
+        let known = known.iter().map(|flag| format!("--{flag}")).collect();
+        let entries = entries(&help, heading).into_iter();
         let words = entries.filter_map(|entry| entry.split_whitespace().next());
         let helped = words.filter(|word| word.starts_with("--")).map(str::to_owned).collect();
-        same(&known, &helped, "bek-unlock --help");
-        let terms = terms(&section("bek-unlock.8", name)).into_iter();
-        let documented = terms.filter(|term| term.starts_with("--")).collect();
-        same(&known, &documented, &format!("bek-unlock(8), {name}"));
+        same(&known, &helped, &format!("bek-unlock --help, {heading}"));
+        let documented = flags(page, name).into_iter().filter(|flag| !common.contains(flag));
+        same(&known, &documented.collect(), &format!("{page}, {name}"));
     }
+}
+
+#[test]
+fn the_manual_has_the_keys_of_recover_in_the_order_of_trying() {
+    let known: Vec<String> = key::FLAGS.iter().map(|flag| format!("--{flag}")).collect();
+    assert_eq!(flags("bek-unlock-recover.8", "KEYS"), known);
+}
+
+/// Those of `attach --json` are in bek-unlock(8).
+#[test]
+fn the_manual_has_the_fields_that_recover_prints() {
+    let source = read("src/report/recovery.rs");
+    let printed = source.split("#[cfg(test)]").next().unwrap();
+    let is_name = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    for (behind, before) in [("\": ", "\""), ("\".to_owned(), json!", "insert(\"")] {
+        let names = printed.split(behind).filter_map(|text| text.rsplit(before).next());
+        known.extend(names.filter(is_name).map(str::to_owned));
+    }
+    known.remove("result");
+    let json = section("bek-unlock-recover.8", "JSON");
+    let terms = json.lines().filter_map(|line| line.strip_prefix('_')?.strip_suffix('_'));
+    same(&known, &terms.map(str::to_owned).collect(), "bek-unlock-recover(8), JSON");
 }
 
 #[test]
