@@ -21,6 +21,7 @@ use problem::{no_loop, not_protected, refused, unopened};
 
 pub use part::Part;
 
+pub mod content;
 mod flag;
 mod image;
 mod look;

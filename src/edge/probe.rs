@@ -12,6 +12,8 @@ use std::path::Path;
 use libblkid_rs::{BlkidErr, BlkidFltr, BlkidProbe, BlkidSafeprobeRet};
 use libblkid_rs::{BlkidSectors, BlkidSublks, BlkidSublksFlags};
 
+use crate::recovery::next::SEVERAL;
+
 /// The superblock of a device, as far as libblkid knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Superblock {
@@ -108,7 +110,7 @@ pub fn signature(path: &Path) -> io::Result<Option<String>> {
         }
         Ok(BlkidSafeprobeRet::None) => Ok(None),
         // Two signatures are no noise: a file system made over a RAID member, for one.
-        Ok(BlkidSafeprobeRet::Ambiguous) => Ok(Some("several signatures".to_owned())),
+        Ok(BlkidSafeprobeRet::Ambiguous) => Ok(Some(SEVERAL.to_owned())),
         Err(error) => Err(other(error)),
     }
 }

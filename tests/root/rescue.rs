@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use bek_unlock::edge::disk::RescueDisk;
+use bek_unlock::edge::disk::{RescueDisk, content};
 use bek_unlock::edge::mount::{self, How};
+use bek_unlock::recovery::next::{self, Content, Opened, Twin};
 use bek_unlock::recovery::target::Format;
+use bek_unlock::volume::VolumeName;
 
 use crate::world::{Luks, World, tool};
 
@@ -253,4 +256,79 @@ fn a_partition_of_an_ade_system_disk_has_its_header_beside_it() {
     let kind = RescueDisk::open(Path::new(&root), false).unwrap().target(None).unwrap_err();
     assert!(kind.to_string().contains("ADE's header is on no partition"), "{kind}");
     assert!(!is_read_only(&root) && !is_read_only(&boot));
+}
+
+/// A file system that nobody unmounted, so that its journal waits to be played back; and where the
+/// one it was copied from is mounted.
+fn unclean(world: &World, make: &[&str]) -> (PathBuf, String) {
+    let (image, copy) = (world.path("clean.img"), world.path("unclean.img"));
+    // As small as each can be made.
+    let size = if make[0] == "mkfs.xfs" { 320 } else { 120 };
+    fs::File::create(&image).unwrap().set_len(size << 20).unwrap();
+    tool(&[make, &[image.to_str().unwrap()]].concat(), b"");
+    let device = world.attach_loop(&image, &[]);
+    let point = world.path("original");
+    fs::create_dir_all(&point).unwrap();
+    let point = point.to_str().unwrap().to_owned();
+    for file in ["hello.txt", "later.txt"] {
+        tool(&["mount", &device, &point], b"");
+        fs::write(format!("{point}/{file}"), "hello\n").unwrap();
+        tool(&["sync"], b"");
+        if file == "hello.txt" {
+            tool(&["umount", &point], b"");
+        }
+    }
+    fs::copy(&image, &copy).unwrap();
+    (copy, point)
+}
+
+#[test]
+#[ignore = "needs root: make check-root"]
+fn what_people_are_told_to_do_reads_the_files_and_changes_nothing() {
+    for (make, has_journal) in [
+        (&["mke2fs", "-q", "-t", "ext2"][..], false),
+        (&["mke2fs", "-q", "-t", "ext3"], true),
+        (&["mke2fs", "-q", "-t", "ext4"], true),
+        (&["mkfs.btrfs", "-q"], true),
+        (&["mkfs.vfat"], false),
+        (&["mkfs.xfs", "-q"], true),
+    ] {
+        let world = World::new();
+        let (image, original) = unclean(&world, make);
+        let before = fs::read(&image).unwrap();
+        let rescue = RescueDisk::open(&image, false).unwrap();
+        let sectors = before.len() / 512;
+        let table = format!("0 {sectors} linear {} 0", rescue.path().display());
+        tool(&["dmsetup", "create", "--readonly", "data1", "--table", &table], b"");
+        tool(&["dmsetup", "mknodes", "data1"], b"");
+        rescue.keep();
+        let (name, device) = (VolumeName::parse("data1").unwrap(), "/dev/mapper/data1");
+        let look = || content::read(Path::new("/"), Path::new(device)).unwrap();
+        let told = |content: &Content| {
+            next::lines(&Opened { name: &name, content, writable: false, read_only: &[] })
+        };
+        let twin = look();
+        assert_eq!(twin.twin, Twin::Uuid, "{make:?}");
+        let is_btrfs = twin.kind.as_deref() == Some("btrfs");
+        let mut alike = vec![told(&twin)];
+        if is_btrfs {
+            assert!(!alike.remove(0).join(" ").contains("mount -o"), "one would be the other");
+        }
+        if has_journal {
+            let plain = Command::new("mount").args(["-o", "ro", device, "/mnt"]).output().unwrap();
+            assert!(is_btrfs || !plain.status.success(), "{make:?}: it needs its journal");
+        }
+        tool(&["umount", &original], b"");
+        let alone = look();
+        assert_eq!(alone.twin, Twin::None, "{make:?}");
+        alike.push(told(&alone));
+        for lines in alike {
+            let mount = lines.iter().find(|line| line.starts_with("  mount ")).unwrap();
+            tool(&["sh", "-c", mount], b"");
+            assert_eq!(fs::read_to_string("/mnt/hello.txt").unwrap(), "hello\n", "{make:?}");
+            tool(&["umount", "/mnt"], b"");
+        }
+        tool(&["dmsetup", "remove", "data1"], b"");
+        assert!(fs::read(&image).unwrap() == before, "{make:?}");
+    }
 }

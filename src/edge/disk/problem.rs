@@ -53,7 +53,7 @@ pub(super) fn refused(path: &Path, why: Why) -> Kind {
 }
 
 /// An error in the system's words without Rust's "(os error 2)".
-fn words(error: &io::Error) -> String {
+pub(super) fn words(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(errno) => Errno::from_raw(errno).desc().to_owned(),
         None => printable(&error.to_string(), 120),
