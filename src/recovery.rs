@@ -15,6 +15,7 @@ mod input;
 mod json;
 pub mod layer;
 pub mod lvm;
+pub mod name;
 pub mod next;
 pub mod no_target;
 mod password;

@@ -7,13 +7,14 @@
 use std::path::{Path, PathBuf};
 
 use super::args::recover::RecoverArgs;
-use crate::edge::disk::RescueDisk;
+use crate::edge::disk::{RescueDisk, content};
 use crate::edge::key_save::SavePlace;
 use crate::edge::mapping::MappedDevices;
 use crate::edge::process;
 use crate::edge::state::{Record, State};
 use crate::error::{Error, Goal, Kind};
 use crate::mapping::Mappings;
+use crate::recovery::next::{self, Content};
 use crate::recovery::target::Target;
 use crate::recovery::{self, name};
 use crate::report::logger;
@@ -44,7 +45,8 @@ pub fn run(args: &RecoverArgs, json: bool) -> Result<(), Error> {
     let job = Job { args, volume: &volume, target: &target };
     let done = job.run().map_err(|error| Error { goal: Goal::Recover, ..error })?;
     let Done { opened, key, elapsed } = done;
-    let found = Found { disk: disk.named(), how: &target.how, opened: &opened, elapsed };
+    let named = disk.named().to_owned();
+    let found = Found { disk: &named, how: &target.how, opened: &opened, elapsed };
     if args.dry_run {
         report::key_fits(&volume, &found, json);
         return Ok(());
@@ -55,11 +57,15 @@ pub fn run(args: &RecoverArgs, json: bool) -> Result<(), Error> {
         Ok(saved) => (saved, None),
         Err(kind) => (None, Some(kind)),
     };
-    let content = crate::edge::probe::signature(&volume.name.mapped_path()).ok().flatten();
-    let next = vec![];
-    let recovered = Recovered { found, content, next, saved: saved.as_deref() };
+    let content = content(&volume);
+    let next = next::lines(&next::Opened {
+        name: &volume.name,
+        content: &content,
+        writable: args.read_write,
+        read_only: &disk.keep(),
+    });
+    let recovered = Recovered { found, content: content.kind, next, saved: saved.as_deref() };
     report::recovered(&volume, &recovered, json);
-    disk.keep();
     problem.map_or(Ok(()), |kind| Err(fail(kind).volume(&volume.name)))
 }
 
@@ -83,6 +89,14 @@ fn volume(args: &RecoverArgs, disk: &RescueDisk, target: &Target) -> Result<Volu
     };
     let device = DeviceSpec::Path(target.device.clone());
     Ok(Volume { name, device, key: KeySpec::Find, options })
+}
+
+/// What it holds; not to know that is no reason to close it again.
+fn content(volume: &Volume) -> Content {
+    content::read(Path::new("/"), &volume.name.mapped_path()).unwrap_or_else(|kind| {
+        log::warn!("{kind}");
+        Content::default()
+    })
 }
 
 /// For `status`; losing it costs a column there.

@@ -17,6 +17,7 @@ use crate::edge::sysfs::{Node, Sysfs};
 use crate::error::Kind;
 use crate::recovery::no_target::Why;
 use image::Loop;
+use interrupted::Noted;
 use problem::{no_loop, not_protected, refused, unopened};
 
 pub use part::Part;
@@ -24,6 +25,7 @@ pub use part::Part;
 pub mod content;
 mod flag;
 mod image;
+mod interrupted;
 mod look;
 mod part;
 mod problem;
@@ -38,9 +40,18 @@ pub struct RescueDisk {
     sysfs: Sysfs,
     image: Option<File>,
     loops: Vec<Loop>,
-    /// Devices whose flag was set here; open, so that their names cannot become another's.
-    flagged: Vec<(PathBuf, File)>,
+    flagged: Vec<Flagged>,
     parts: Option<Vec<Part>>,
+}
+
+/// A device whose flag was set here.
+#[derive(Debug)]
+struct Flagged {
+    path: PathBuf,
+    /// Dropped before the descriptor that it knows is closed.
+    _noted: Option<Noted>,
+    /// Open, so that its name cannot become another's.
+    device: File,
 }
 
 impl RescueDisk {
@@ -120,15 +131,17 @@ impl RescueDisk {
     ///
     /// Errors: [`Kind::NotPermitted`] without CAP_SYS_ADMIN, [`Kind::Internal`].
     fn protect(&mut self, path: &Path) -> Result<(), Kind> {
-        let known = self.flagged.iter().any(|(known, _)| known == path);
+        let known = self.flagged.iter().any(|known| known.path == path);
         if self.writable || known || self.loops.iter().any(|attached| attached.path == path) {
             return Ok(());
         }
         let device = open(path, false, 0).map_err(|error| unopened(path, &error))?;
         let failed = |error| not_protected(path, &error);
         if !flag::is_set(&device).map_err(failed)? {
+            // Noted first: a signal may come at once.
+            let noted = Noted::new(&device);
             flag::set(&device, true).map_err(failed)?;
-            self.flagged.push((path.to_owned(), device));
+            self.flagged.push(Flagged { path: path.to_owned(), _noted: noted, device });
         }
         Ok(())
     }
@@ -148,9 +161,9 @@ impl RescueDisk {
 
     /// Makes everything what it was before; dropping does the same.
     pub fn give_back(&mut self) {
-        for (path, device) in self.flagged.drain(..).rev() {
-            if let Err(error) = flag::set(&device, false) {
-                log::warn!("{} stays read-only: {error}", path.display());
+        for flagged in self.flagged.drain(..).rev() {
+            if let Err(error) = flag::set(&flagged.device, false) {
+                log::warn!("{} stays read-only: {error}", flagged.path.display());
             }
         }
         self.loops.clear();
@@ -159,7 +172,7 @@ impl RescueDisk {
     /// Leaves the disk read-only, for what was opened on it; loop devices stay while they are
     /// mapped. The devices that were writable before, which `blockdev --setrw` gives back.
     pub fn keep(mut self) -> Vec<PathBuf> {
-        self.flagged.drain(..).map(|(path, _)| path).collect()
+        self.flagged.drain(..).map(|flagged| flagged.path).collect()
     }
 
     fn node(&self) -> Option<Node> {

@@ -16,6 +16,22 @@ const SIGNALS: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
 /// The latest one that came while they were put off; 0 for none.
 static CAME: AtomicI32 = AtomicI32::new(0);
 
+/// Calls `handler` before a signal ends the program; it has to do nothing that signal-safety(7)
+/// forbids, and to raise the signal again. A signal that is ignored stays ignored.
+pub fn before_end(handler: extern "C" fn(c_int)) {
+    // Reset to the default before the handler runs, and not blocked in it: raised again it ends.
+    let flags = SaFlags::SA_RESETHAND | SaFlags::SA_NODEFER;
+    let action = SigAction::new(SigHandler::Handler(handler), flags, SigSet::empty());
+    for signal in SIGNALS {
+        match set(signal, &action) {
+            Some(old) if matches!(old.handler(), SigHandler::SigIgn) => {
+                set(signal, &old);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Signals are put off until this is dropped; the second one ends the process all the same.
 pub struct PutOff {
     before: Vec<(Signal, SigAction)>,
@@ -72,8 +88,8 @@ extern "C" fn note(signal: c_int) {
 
 #[expect(unsafe_code, reason = "nix cannot know what a handler does")]
 fn set(signal: Signal, action: &SigAction) -> Option<SigAction> {
-    // SAFETY: the only handler ever given is `note`, which does nothing signal-safety(7) forbids; the
-    // others are those that were there before.
+    // SAFETY: `note` does nothing signal-safety(7) forbids, the handler given to `before_end` has to
+    // keep that promise, and the others are those that were there before.
     unsafe { sigaction(signal, action) }.ok()
 }
 

@@ -14,10 +14,10 @@
 
 mod at_once;
 mod azure;
-mod bitlk;
-mod bitlk_images;
 #[path = "../decode/bek.rs"]
 mod bek;
+mod bitlk;
+mod bitlk_images;
 mod close;
 mod header;
 mod header_copy;

@@ -1,8 +1,11 @@
 //! Disks of other machines: found, unwrapped, opened read-only, and not a byte of them changed.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use azure_emulator::{Algorithm, Scenario, wrap};
 use serde_json::{Value, json};
@@ -321,4 +324,31 @@ fn a_damaged_copy_of_a_header_is_not_repaired() {
     assert_eq!(run.status, Some(0), "{run:#?}");
     assert_eq!(world.read_and_close(), "hello from data\n");
     assert!(fs::read(&image).unwrap() != before);
+}
+
+/// Asked to end while it waits for somebody's key, it gives the disk back.
+#[test]
+#[ignore = "needs root: make check-root"]
+fn a_disk_is_given_back_also_after_an_interrupt() {
+    let world = World::new();
+    let volume = world.luks("data", &Luks { filesystem: false, ..Luks::default() });
+    let pipe = world.path("pipe").display().to_string();
+    tool(&["mkfifo", &pipe], b"");
+    for signal in ["INT", "TERM", "HUP"] {
+        let arguments = ["recover", &volume.device, "--name", "data1", "--unwrapped", &pipe];
+        let mut waiting = Command::new(env!("CARGO_BIN_EXE_bek-unlock"))
+            .args(arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The plan has been said: the flag is set, and nobody writes into the pipe.
+        let mut said = BufReader::new(waiting.stderr.take().unwrap()).lines();
+        while !said.next().unwrap().unwrap().contains("open it read-only as") {}
+        assert!(is_read_only(&volume.device));
+        tool(&["kill", &format!("-{signal}"), &waiting.id().to_string()], b"");
+        let status = waiting.wait().unwrap();
+        assert!(status.signal().is_some(), "{signal}: {status}");
+        assert!(!is_read_only(&volume.device), "{signal}");
+    }
+    world.nothing_is_left();
 }

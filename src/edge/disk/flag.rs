@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use nix::libc::c_int;
 
@@ -37,6 +37,14 @@ pub fn set(device: &File, read_only: bool) -> io::Result<()> {
     // the descriptor is open as long as `device` is borrowed.
     unsafe { call::blkroset(device.as_raw_fd(), &raw const flag) }?;
     Ok(())
+}
+
+/// Clears the flag in a signal handler, where nobody can be told that it failed.
+#[expect(unsafe_code, reason = "nix has the macro for it and no call")]
+pub fn clear(descriptor: RawFd) {
+    let flag: c_int = 0;
+    // SAFETY: as above; a descriptor that is not open gives EBADF.
+    let _ = unsafe { call::blkroset(descriptor, &raw const flag) };
 }
 
 #[cfg(test)]
