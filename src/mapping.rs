@@ -21,8 +21,8 @@ pub struct Mapping {
     pub name: VolumeName,
     /// The encrypted devices below it; one, but for exotic tables.
     pub devices: Vec<PathBuf>,
-    /// The type libcryptsetup wrote into the device-mapper UUID: that of a [`Format`], `PLAIN`, …; or
-    /// `None` when something else than libcryptsetup made the mapping.
+    /// The type libcryptsetup wrote into the device-mapper UUID: that of a [`Format`], `PLAIN`, …;
+    /// or `None` when something else than libcryptsetup made the mapping.
     pub kind: Option<String>,
     /// The UUID of its header, as 32 lower-case hexadecimal digits.
     pub uuid: Option<String>,

@@ -59,7 +59,8 @@ fn every_bitlk_image_opens_or_is_refused_as_its_authors_say() {
         }
         assert_eq!(modified(image), before, "{name} was written to");
     }
-    // Of 18 images that open: two keys each, three of one, one of another, and of a third from 2.8.1 on.
+    // Of 18 images that open: two keys each, three of one, one of another, and of a third from
+    // 2.8.1 on.
     assert!(opened >= 35, "{opened} keys");
     wrong_keys(&mut luks);
     clear_key(&mut luks);

@@ -35,8 +35,8 @@ pub(super) fn try_key(
     };
     let opened = attempt(name);
     if header.format == Format::Bitlk && is(&opened, Errno::EINVAL) {
-        // Also what a wrong key comes to, with OpenSSL, where the last protector it is tried on is not
-        // of another kind (crypt_bitlk_decrypt_key). Where nothing is mapped it is not the mapping's.
+        // Also what a wrong key comes to, with OpenSSL, on the last protector of all
+        // (crypt_bitlk_decrypt_key). Where nothing is mapped it is not the mapping's.
         if name.is_none() || is(&attempt(None), Errno::EINVAL) {
             let said = words::last_words();
             if !said.is_empty() {

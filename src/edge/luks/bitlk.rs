@@ -1,8 +1,8 @@
 //! BITLK: BitLocker as libcryptsetup opens it, and as its Rust binding has no word for.
 //!
-//! Only loading is called in C; from then on the handle is the binding's. A key is a passphrase, the
-//! 48 digits of a recovery password or the whole of a .BEK file: libcryptsetup tries it on every
-//! protector it can. Reads, never writes.
+//! Only loading is called in C; from then on the handle is the binding's. A key is a passphrase,
+//! the 48 digits of a recovery password or the whole of a .BEK file: libcryptsetup tries it on
+//! every protector it can. Reads, never writes.
 
 use std::ffi::CString;
 use std::os::raw::c_int;
