@@ -44,7 +44,7 @@ disturb() {
 
 watch() {
     case $1 in
-        unreachable) refused_in_initramfs 69 'metadata service 169.254.169.254: Network is unreachable; gave up after [0-9]+ tries' 'ip route get 169.254.169.254' 60 ;;
+        unreachable) refused_in_initramfs 69 'metadata service 169.254.169.254: Network is unreachable; .* gave up after [0-9]+ tries' 'ip route get 169.254.169.254' 60 ;;
         wrong_key) refused_in_initramfs 2 'fits? ' 'was the secret rotated, or the disk moved' ;;
         wrong_partition) refused_in_initramfs 4 'it opens but holds no file system or LVM' 'the header may be out of date or belong to another disk' ;;
         kek_disabled) refused_in_initramfs 77 '403' 'enable' ;;
