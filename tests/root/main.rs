@@ -28,6 +28,7 @@ mod open;
 mod recipe;
 mod recover;
 mod recover_refusals;
+mod recover_windows;
 mod reencrypt;
 mod refuse;
 mod rescue;

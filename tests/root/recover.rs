@@ -46,13 +46,13 @@ fn os_disk(world: &World) -> PathBuf {
 }
 
 /// Recovers `disk` as `data1`, with these further arguments.
-fn recover(world: &World, disk: &str, arguments: &[&str]) -> Run {
+pub fn recover(world: &World, disk: &str, arguments: &[&str]) -> Run {
     let fixed = ["recover", disk, "--name", "data1", "--timeout", "20"];
     world.run(&[&fixed[..], arguments].concat())
 }
 
 /// The same with a sign-in to the emulator.
-fn recover_asking(world: &World, disk: &str, arguments: &[&str]) -> Run {
+pub fn recover_asking(world: &World, disk: &str, arguments: &[&str]) -> Run {
     let ca = world.path("ca.pem").display().to_string();
     let azure = ["--auth", "managed-identity", "--ca", &ca];
     recover(world, disk, &[arguments, &azure[..]].concat())
