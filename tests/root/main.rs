@@ -14,8 +14,6 @@
 
 mod at_once;
 mod azure;
-#[path = "../decode/bek.rs"]
-mod bek;
 mod bitlk;
 mod bitlk_images;
 mod close;
