@@ -11,20 +11,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::error::{Kind, printable};
-use crate::mapping::{Instead, Luks};
 use crate::secret::Secret;
 
 /// The key that opened, once one has.
 pub type Kept = Rc<RefCell<Option<Secret>>>;
 
-/// Opens like `luks` and keeps the key that did it.
-pub fn keeping<L: Luks + 'static>(luks: L, kept: &Kept) -> impl Luks + use<L> {
-    let kept = Rc::clone(kept);
-    Instead::new(luks, move |device, name, key, options| {
-        let keyslot = device.open(name, key, options)?;
-        kept.replace(Some(Secret::new(key.expose().to_vec())));
-        Ok(keyslot)
-    })
+/// Keeps a copy of `key`.
+pub fn keep(kept: &Kept, key: &Secret) {
+    kept.replace(Some(Secret::new(key.expose().to_vec())));
 }
 
 /// Where a key is to be saved. A file that was made for it and not written to is removed again.

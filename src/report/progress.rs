@@ -24,6 +24,13 @@ pub fn secrets(count: usize) {
     }
 }
 
+/// Says which key is being tried: a KDF takes seconds, and a vault may have many keys.
+pub fn trying(number: usize) {
+    if logger::stderr_is_a_persons() {
+        with_line(|line, output| line.show(output, &format!("trying key {number} ...")));
+    }
+}
+
 /// Takes the line away, if there is one.
 pub fn clear() {
     with_line(Line::clear);

@@ -1,6 +1,6 @@
 //! The unlock inside a recovery: the real parts around it, and what is done with a key that fits.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,6 +26,7 @@ use crate::error::{Error, Goal, Kind};
 use crate::header::Headers;
 use crate::mapping::{Instead, Luks};
 use crate::recovery::target::{Format, Target};
+use crate::report::progress;
 use crate::secret::Secret;
 use crate::unlock::{self, Opened, Outcome, World};
 use crate::volume::Volume;
@@ -57,20 +58,25 @@ impl Job<'_> {
     /// known by which key, nor what is allowed to it.
     pub fn run(&self) -> Result<Done, Error> {
         let kept = Kept::default();
-        let libcryptsetup = Libcryptsetup::new();
-        let mut luks: Box<dyn Luks> = if self.args.dry_run {
-            Box::new(Instead::new(libcryptsetup, |device, _, key, options| {
-                device.test(key, options)
-            }))
-        } else if self.args.save_key.is_some() {
-            Box::new(key_save::keeping(libcryptsetup, &kept))
-        } else {
-            Box::new(libcryptsetup)
-        };
+        let (dry_run, saves) = (self.args.dry_run, self.args.save_key.is_some());
+        let (keep, tried) = (Rc::clone(&kept), Cell::new(0));
+        let mut luks = Instead::new(Libcryptsetup::new(), move |device, name, key, options| {
+            tried.set(tried.get() + 1);
+            progress::trying(tried.get());
+            let opened = match dry_run {
+                true => device.test(key, options),
+                false => device.open(name, key, options),
+            };
+            progress::clear();
+            if opened.is_ok() && saves {
+                key_save::keep(&keep, key);
+            }
+            opened
+        });
         let clock = SystemClock::new();
         let pauses = Pauses::default();
         let deadline = Deadline::start(&clock, self.args.timeout.0).pausing(&pauses);
-        let opened = self.find(&mut *luks, &deadline)?;
+        let opened = self.find(&mut luks, &deadline)?;
         Ok(Done { opened, key: kept.take(), elapsed: deadline.elapsed() })
     }
 
