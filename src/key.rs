@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod candidates;
+pub mod checked;
 pub mod disk;
 pub mod file;
 pub mod material;

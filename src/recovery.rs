@@ -256,6 +256,6 @@ impl fmt::Display for Key {
 }
 
 #[cfg(test)]
-mod fake;
+pub mod fake;
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ use crate::edge::given::{GivenFile, HeaderMetadata, StandardInput};
 use crate::edge::key_disk::{AttachedKeyDisks, NamedKeyDisks};
 use crate::error::Kind;
 use crate::key::candidates::Wanted;
+use crate::key::checked::Checked;
 use crate::key::disk::{KeyDisk, KeyDisks};
 use crate::key::material::{Given, Material, Use};
 use crate::key::prompt::Prompt;
@@ -91,18 +92,26 @@ impl RecoverySources<'_> {
         };
         let source = AtOnce(KeyDisk::new(disks, wanted));
         match &self.args.kek {
-            Some(kek) => Box::new(Unwrap::new(
+            Some(kek) => self.checked(Unwrap::new(
                 source,
                 Rc::clone(&self.azure),
                 kek.clone(),
                 self.args.kek_algorithm,
             )),
-            None => Box::new(source),
+            None => self.checked(source),
         }
     }
 
     fn vault<'a>(&self, lookup: Lookup) -> Box<dyn KeySource + 'a> {
-        Box::new(KeyVault::new(Rc::clone(&self.azure), lookup, self.kek()))
+        self.checked(KeyVault::new(Rc::clone(&self.azure), lookup, self.kek()))
+    }
+
+    /// What people paste was checked when it was recognised; this is for the rest.
+    fn checked<'a>(&self, source: impl KeySource + 'a) -> Box<dyn KeySource + 'a> {
+        match self.disk {
+            Disk::Windows => Box::new(Checked::new(source)),
+            Disk::Data | Disk::Os => Box::new(source),
+        }
     }
 }
 
