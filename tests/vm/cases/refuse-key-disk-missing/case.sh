@@ -3,7 +3,7 @@
 
 prepare() {
     KEY_FILES=()
-    shorten 20 data1 data2
+    shorten 40 data1 data2
 }
 
 guest() {

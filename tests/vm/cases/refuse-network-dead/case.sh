@@ -5,7 +5,7 @@
 
 STEPS=(silent no_card)
 
-prepare() { shorten 20 data2 data3 data4; }
+prepare() { shorten 40 data2 data3 data4; }
 
 disturb() {
     case $1 in
