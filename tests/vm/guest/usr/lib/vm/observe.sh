@@ -84,9 +84,9 @@ refused() {
     equal "its journal has one error" 1 "$(grep --count "error: cannot unlock $volume" "$words")"
     check "its cause is: $cause" matches "cause: .*$cause" "$words"
     check "its hint is: $hint" matches "hint: .*$hint" "$words"
-    # Starting and ending a process takes seconds on a busy machine under TCG.
-    check "it took no longer than timeout=$(deadline_of "$volume")" \
-        at_most "$(seconds_of "$volume")" $(($(deadline_of "$volume") * 2))
+    # Starting and ending a process takes many seconds on a busy machine under TCG.
+    check "it took no longer than timeout=$(deadline_of "$volume") ($(seconds_of "$volume") s)" \
+        at_most "$(seconds_of "$volume")" $(($(deadline_of "$volume") + 20))
     check "/mnt/$volume is not mounted" not mounted "/mnt/$volume"
 }
 
