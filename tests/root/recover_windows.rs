@@ -150,6 +150,8 @@ fn what_is_inside_is_what_its_authors_say() {
     let images: Vec<Image> = Image::all()
         .into_iter()
         .filter(|image| image.field("SHA256SUM").is_some() && !looked_at(image))
+        // Windows suspended one: it has a key in the clear, for libcryptsetup 2.8.2 and newer.
+        .filter(|image| password(image).is_some())
         .collect();
     assert!(images.len() >= 14, "{} images", images.len());
     let (next, folder) = (AtomicUsize::new(0), world.path(""));
@@ -166,11 +168,15 @@ fn what_is_inside_is_what_its_authors_say() {
     world.nothing_is_left();
 }
 
+/// What somebody can type: passphrases with other letters than ASCII's open from libcryptsetup 2.8.1
+/// on.
+fn password(image: &Image) -> Option<&str> {
+    image.field("PW").filter(|word| word.is_ascii()).or(image.field("RP"))
+}
+
 fn holds_what_its_authors_say(image: &Image, name: &str, folder: &Path) {
-    // libcryptsetup takes other letters than ASCII's from 2.8.1 on.
-    let typed = image.field("PW").filter(|word| word.is_ascii());
     let key = folder.join(name);
-    fs::write(&key, typed.or(image.field("RP")).unwrap()).unwrap();
+    fs::write(&key, password(image).unwrap()).unwrap();
     let recovered = Command::new(env!("CARGO_BIN_EXE_bek-unlock"))
         .args(["recover", image.path().to_str().unwrap(), "--name", name, "--timeout", "300"])
         .args(["--key-file", key.to_str().unwrap()])

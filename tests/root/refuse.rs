@@ -40,7 +40,7 @@ fn a_device_that_is_not_luks() {
     let volume = world.luks("v", &Luks { filesystem: false, ..Luks::default() });
     tool(&["dd", "if=/dev/zero", &format!("of={}", volume.device), "bs=1M", "count=20"], b"");
     let key = world.file("key", KEY.as_bytes());
-    let words = ["no usable header in", "not LUKS", "never reformat"];
+    let words = ["no usable header in", "neither LUKS nor BitLocker", "never reformat"];
     world.attach(&volume, &key, "").refuses(4, &words);
     world.nothing_is_left();
 }
