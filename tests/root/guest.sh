@@ -130,7 +130,7 @@ boot_tests() {
     local dir=$1 pid
     machine
     : >"$dir/output"
-    run_qemu "${ROOT_RING_LIMIT:-2700}" "$dir/console.log" "${MACHINE[@]}" -m "$GUEST_MEMORY" \
+    run_qemu "${ROOT_RING_LIMIT:-3600}" "$dir/console.log" "${MACHINE[@]}" -m "$GUEST_MEMORY" \
         -kernel "$(kernel)/vmlinux" -initrd "$dir/initramfs" \
         -append "console=ttyS0 $KERNEL_WORDS rdinit=/init" \
         -serial "file:$dir/console.log" -serial "file:$dir/output" \
