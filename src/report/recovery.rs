@@ -43,7 +43,9 @@ fn plan_lines(volume: &Volume, plan: &Plan) -> Vec<String> {
         0 => format!("key from {source}"),
         _ => format!("else from {source}"),
     }));
-    lines.extend(plan.sign_in.iter().map(|way| format!("Azure is asked as: {way}")));
+    lines.extend(
+        plan.sign_in.iter().map(|way| format!("Azure, if it has to be asked, is asked as: {way}")),
+    );
     let mapped = volume.name.mapped_path();
     lines.push(match (plan.dry_run, plan.read_write) {
         (true, _) => "the key is tried, nothing is opened (--dry-run)".to_owned(),
@@ -203,7 +205,7 @@ mod tests {
             "LUKS on /dev/sdc2",
             "key from a.json, as it is",
             "else from the LUKS2 token of ADE",
-            "Azure is asked as: az",
+            "Azure, if it has to be asked, is asked as: az",
             "open it read-only as /dev/mapper/sdc2-recovered",
             "save the key in /root/key",
         ];

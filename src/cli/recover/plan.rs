@@ -15,7 +15,7 @@ pub fn of(args: &RecoverArgs, target: &Target) -> Plan {
     Plan {
         disk: target.how.clone(),
         sources,
-        sign_in: asks_azure(args).then(|| sign_in(args.azure.auth.as_ref())),
+        sign_in: may_ask_azure(args).then(|| sign_in(args.azure.auth.as_ref())),
         read_write: args.read_write,
         dry_run: args.dry_run,
         save_key: args.save_key.clone(),
@@ -46,14 +46,39 @@ fn input(from: &Input) -> String {
     }
 }
 
-/// Whether a key source may ask Key Vault.
-fn asks_azure(args: &RecoverArgs) -> bool {
-    args.keys.iter().any(KeyArg::may_be_wrapped)
+/// Whether a key source may ask Key Vault. Where none was named, a token in the header may.
+fn may_ask_azure(args: &RecoverArgs) -> bool {
+    args.keys.is_empty() || args.keys.iter().any(KeyArg::may_be_wrapped)
 }
 
 fn sign_in(auth: Option<&Auth>) -> String {
     match auth {
         Some(auth) => auth.way().to_string(),
         None => "the first way to sign in that works (--auth names one)".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::cli::args::{Action, Command};
+
+    fn args(words: &str) -> RecoverArgs {
+        let words = format!("recover /dev/sdc {words}");
+        let command = Command::parse(words.split_whitespace().map(OsString::from)).unwrap();
+        let Action::Recover(args) = command.action else { panic!("{words}") };
+        *args
+    }
+
+    #[test]
+    fn azure_is_in_the_plan_wherever_it_may_be_asked() {
+        for words in ["", "--token", "--wrapped a", "--key-disk a", "--backup-json a"] {
+            assert!(may_ask_azure(&args(words)), "{words}");
+        }
+        for words in ["--key-file a", "--unwrapped a", "--prompt"] {
+            assert!(!may_ask_azure(&args(words)), "{words}");
+        }
     }
 }
