@@ -17,6 +17,7 @@
 //! * [`key`] holds the key sources: key disk, file, Key Vault, prompt. The client of IMDS and
 //!   Key Vault that one of them asks is [`azure`]; where Azure plugged a disk in is [`slot`].
 //! * [`initramfs`] says what an image needs so that the root disk's volumes open in it.
+//! * [`keyslots`] is a header that is changed, [`token`] what is put into it.
 //! * [`recovery`] finds the key in what people paste when they recover a disk.
 //! * A key is a [`secret::Secret`] from its first byte to its last.
 //! * A failure is an [`error::Error`]: the facts there, the advice in [`hint`], the journal's
@@ -45,11 +46,13 @@ pub mod header;
 pub mod hint;
 pub mod initramfs;
 pub mod key;
+pub mod keyslots;
 pub mod mapping;
 pub mod message_id;
 pub mod recovery;
 pub mod report;
 pub mod secret;
 pub mod slot;
+pub mod token;
 pub mod unlock;
 pub mod volume;

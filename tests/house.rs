@@ -15,7 +15,7 @@ use std::fs;
 use std::path::Path;
 
 /// Decides; pure, without unsafe code, never imports the others.
-const CORE: [&str; 17] = [
+const CORE: [&str; 19] = [
     "azure",
     "config",
     "deadline",
@@ -26,11 +26,13 @@ const CORE: [&str; 17] = [
     "hint",
     "initramfs",
     "key",
+    "keyslots",
     "mapping",
     "message_id",
     "recovery",
     "secret",
     "slot",
+    "token",
     "unlock",
     "volume",
 ];
@@ -39,7 +41,7 @@ const CORE: [&str; 17] = [
 const OUTER: [&str; 4] = ["cli", "edge", "generator", "report"];
 
 /// Who looks at a secret's bytes, and what for. Nothing else does.
-const EXPOSE: [(&str, &str); 31] = [
+const EXPOSE: [(&str, &str); 32] = [
     ("azure.rs", "a renewed token that equals the refused one is of no use"),
     ("azure/answer.rs", "an error's body is JSON"),
     ("azure/imds.rs", "the token and the VM's name are in the body"),
@@ -59,6 +61,7 @@ const EXPOSE: [(&str, &str); 31] = [
     ("edge/key_pipe.rs", "cryptsetup-initramfs is given the passphrase"),
     ("edge/key_save.rs", "--save-key writes the key to the file that was named"),
     ("edge/luks/activate.rs", "libcryptsetup is given the passphrase"),
+    ("edge/luks/keyslots.rs", "libcryptsetup is given a passphrase to try, or to add"),
     ("edge/sign_in/certificate.rs", "certificate and key are parsed"),
     ("initramfs/carried.rs", "a key that is not wrapped stays out of the image"),
     ("key/checked.rs", "a .BEK file is known by its header"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::ade::KEY_DISK_MOUNT;
 use super::bektab;
 use super::line::Line;
-use crate::volume::{Content, Encryption, Identity, KeySpec, Limit, Options, Volume};
+use crate::volume::{Content, Encryption, KeySpec, Limit, Options, Volume};
 
 /// Why a volume cannot be a line of bektab(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,13 +122,7 @@ fn options(options: &Options) -> Option<String> {
         put("header", &header.to_string());
     }
     if let Some(identity) = identity {
-        let (Identity::Client(id) | Identity::Object(id) | Identity::Resource(id)) = identity;
-        let kind = match identity {
-            Identity::Client(_) => "client-id",
-            Identity::Object(_) => "object-id",
-            Identity::Resource(_) => "resource-id",
-        };
-        put("identity", &format!("{kind}:{id}"));
+        put("identity", &identity.to_string());
     }
     if let Some(key) = kek {
         put("kek", &key.to_string());

@@ -3,6 +3,7 @@
 //! What an option is called and how its text becomes a value is config/options.rs's; what is left
 //! out has its default here.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -124,6 +125,17 @@ pub enum Identity {
     Object(String),
     /// `resource-id:/subscriptions/…`.
     Resource(String),
+}
+
+/// As identity= of bektab(5) has it.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(id) => write!(f, "client-id:{id}"),
+            Self::Object(id) => write!(f, "object-id:{id}"),
+            Self::Resource(id) => write!(f, "resource-id:{id}"),
+        }
+    }
 }
 
 /// How the KEK wrapped the key.

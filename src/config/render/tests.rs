@@ -1,6 +1,7 @@
 use super::*;
 use crate::azure::id::{Host, KeyId, SecretId, VaultUrl};
 use crate::config::{Configuration, Origin, option_table};
+use crate::volume::Identity;
 use crate::volume::{DeviceSpec, Encryption, HeaderSpec, KekAlgorithm, KeyFileName, VolumeName};
 
 fn volume() -> Volume {
