@@ -3,7 +3,8 @@
 //! [`Azure`] is the one client of a run. It holds the tokens and what was already answered, so
 //! that nothing is asked twice: a boot by secret URL is three requests on two connections. It
 //! never opens a connection itself (http.rs) and never lets a host without trust near a token
-//! (trust.rs). The methods for secrets and keys are in vault.rs and list.rs; where tokens come from,
+//! (trust.rs). The methods for secrets and keys are in vault.rs, list.rs
+//! and write.rs; where tokens come from,
 //! if not from the VM's managed identity, is auth.rs's.
 
 #![forbid(unsafe_code)]
@@ -20,7 +21,7 @@ use crate::volume::Identity;
 
 use answer::Operation;
 use auth::{Credential, Exchange, ManagedIdentity};
-use http::{Http, Request, Response, Service};
+use http::{Http, Method, Request, Response, Service};
 use id::{Host, SecretId, VaultUrl};
 use list::Listing;
 use retry::{Policy, Verdict, failed, retry};
@@ -49,6 +50,7 @@ pub mod trust;
 pub mod vault;
 pub mod way;
 pub mod wrapped;
+pub mod write;
 
 /// Of Key Vault; stable and in every cloud.
 const API_VERSION: &str = "7.4";
@@ -88,6 +90,7 @@ struct CachedToken {
 
 /// One request to a vault.
 struct Call<'a> {
+    method: Method,
     host: &'a TrustedHost,
     target: &'a str,
     body: Option<Secret>,
@@ -177,6 +180,7 @@ impl Azure {
     ) -> Result<Response, Kind> {
         let host = call.host.host();
         let request = Request {
+            method: call.method,
             service: Service::Vault(call.host),
             target: call.target,
             bearer: Some(token),

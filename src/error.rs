@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::azure::id::{Host, KeyId};
+use crate::azure::id::{Host, KeyName};
 use crate::config::diagnostic::Diagnostic;
 use crate::recovery::no_target::NoTarget;
 use crate::recovery::refusal::Refusal;
@@ -168,7 +168,7 @@ pub enum Kind {
     /// The KEK, or the version that wrapped the key, is not in the vault: HTTP 404.
     KekMissing {
         /// The key that was named.
-        kek: KeyId,
+        kek: KeyName,
     },
     /// No vfat file system labelled `BEK VOLUME` showed up.
     KeyDiskMissing {

@@ -246,10 +246,20 @@ fn denied_hints(denied: &Denied) -> Vec<String> {
             vec!["the vault takes private links only: is its DNS zone linked here?".to_owned()]
         }
         "KeyDisabled" => vec!["enable the KEK: az keyvault key set-attributes --help".to_owned()],
-        "KeyOperationForbidden" => vec!["the KEK's permitted operations lack unwrapKey".to_owned()],
+        "KeyExpired" | "KeyNotYetValid" => vec![
+            "outside its dates a KEK unwraps, but wraps nothing new".to_owned(),
+            "make a new version of it: az keyvault key rotate --help".to_owned(),
+        ],
+        "KeyOperationForbidden" => {
+            let operation = permission.trim_start_matches("keys/");
+            vec![format!("the KEK's permitted operations lack {operation}")]
+        }
         "SecretDisabled" => {
             vec!["enable it: az keyvault secret set-attributes --enabled true --help".to_owned()]
         }
+        _ if denied.status == 409 => vec![
+            "a deleted secret still has this name: az keyvault secret recover --help".to_owned(),
+        ],
         _ if denied.status == 401 => {
             vec![format!("are the vault and {identity} in the same tenant?")]
         }
@@ -260,8 +270,9 @@ fn denied_hints(denied: &Denied) -> Vec<String> {
 /// The smallest built-in role with a permission ("Azure built-in roles", Security).
 fn role(permission: &str) -> &'static str {
     match permission {
-        "keys/unwrapKey" => "Key Vault Crypto Service Encryption User",
+        "keys/unwrapKey" | "keys/wrapKey" => "Key Vault Crypto Service Encryption User",
         "secrets/list" => "Key Vault Reader, or Key Vault Secrets User",
+        "secrets/set" => "Key Vault Secrets Officer",
         _ => "Key Vault Secrets User",
     }
 }
@@ -296,6 +307,7 @@ mod tests {
             "ForbiddenByFirewall",
             "ForbiddenByConnection",
             "KeyDisabled",
+            "KeyExpired",
             "KeyOperationForbidden",
             "SecretDisabled",
             "SomethingNew",
@@ -303,6 +315,7 @@ mod tests {
             assert!(seen.insert(for_kind(&denied(code, 403))), "{code}");
         }
         assert!(seen.insert(for_kind(&denied("Unauthorized", 401))));
+        assert!(seen.insert(for_kind(&denied("ObjectIsDeletedButRecoverable", 409))));
     }
 
     #[test]
@@ -317,6 +330,7 @@ mod tests {
             "such a role is Key Vault Reader, or Key Vault Secrets User"
         );
         assert_eq!(hints("secrets/get"), "such a role is Key Vault Secrets User");
+        assert_eq!(hints("secrets/set"), "such a role is Key Vault Secrets Officer");
         assert!(hints("keys/unwrapKey").contains("Crypto Service Encryption User"));
     }
 

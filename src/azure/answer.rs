@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use super::http::Response;
-use super::id::{Host, KeyId};
+use super::id::{Host, KeyId, KeyName};
 use super::way::Way;
-use crate::error::{Denied, Kind, SecretProblem, TrustProblem, printable};
+use crate::error::{Denied, Kind, SecretProblem, TrustProblem, printable, short};
 
 /// What was asked of a vault; says which permission a refusal is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,12 @@ pub enum Operation {
     GetSecret(String),
     /// `GET /secrets` or `/secrets/NAME/versions`.
     ListSecrets,
+    /// `PUT /secrets/NAME` of this secret, as people name it.
+    SetSecret(String),
     /// `POST /keys/NAME/VERSION/unwrapkey`.
     UnwrapKey(KeyId),
+    /// `POST /keys/NAME[/VERSION]/wrapkey`.
+    WrapKey(KeyName),
 }
 
 impl Operation {
@@ -31,7 +35,9 @@ impl Operation {
         match self {
             Self::GetSecret(_) => "secrets/get",
             Self::ListSecrets => "secrets/list",
+            Self::SetSecret(_) => "secrets/set",
             Self::UnwrapKey(_) => "keys/unwrapKey",
+            Self::WrapKey(_) => "keys/wrapKey",
         }
     }
 }
@@ -46,10 +52,11 @@ pub fn is_transient(status: u16) -> bool {
 /// | status | inner code | becomes |
 /// |---|---|---|
 /// | 3xx | | `VaultUntrusted`, `Redirect` |
-/// | 400 of unwrapKey | | `KeyMalformed` |
+/// | 400 of unwrapKey, wrapKey | | `KeyMalformed` |
 /// | 401 | | `VaultDenied` |
 /// | 403 | `SecretDisabled` | `SecretMissing`, `Disabled` |
 /// | 403 | any other | `VaultDenied` |
+/// | 409 of a secret that is set | | `VaultDenied` |
 /// | 404 | | `SecretMissing`, `NotFound`, or `KekMissing` |
 /// | others | | `VaultUntrusted`, `Answer` |
 pub fn refusal(operation: &Operation, host: &Host, way: Way, response: &Response) -> Kind {
@@ -64,14 +71,17 @@ pub fn refusal(operation: &Operation, host: &Host, way: Way, response: &Response
         (300..=399, _) => {
             Kind::VaultUntrusted { host: host.clone(), problem: TrustProblem::Redirect }
         }
-        (400, Operation::UnwrapKey(_)) => Kind::KeyMalformed {
-            what: format!("key vault {}: unwrapkey", crate::error::short(host)),
+        (400, Operation::UnwrapKey(_) | Operation::WrapKey(_)) => Kind::KeyMalformed {
+            what: match operation {
+                Operation::WrapKey(_) => format!("key vault {}: wrapkey", short(host)),
+                _ => format!("key vault {}: unwrapkey", short(host)),
+            },
             reason: error.sentence(status),
         },
         (403, Operation::GetSecret(what)) if error.code == "SecretDisabled" => {
             missing(what, SecretProblem::Disabled)
         }
-        (401 | 403, _) => Kind::VaultDenied(Box::new(Denied {
+        (401 | 403, _) | (409, Operation::SetSecret(_)) => Kind::VaultDenied(Box::new(Denied {
             vault: host.clone(),
             status,
             permission: operation.permission(),
@@ -83,7 +93,8 @@ pub fn refusal(operation: &Operation, host: &Host, way: Way, response: &Response
             request_id: response.request_id.clone(),
         })),
         (404, Operation::GetSecret(what)) => missing(what, SecretProblem::NotFound),
-        (404, Operation::UnwrapKey(kek)) => Kind::KekMissing { kek: kek.clone() },
+        (404, Operation::UnwrapKey(kek)) => Kind::KekMissing { kek: kek.clone().into() },
+        (404, Operation::WrapKey(kek)) => Kind::KekMissing { kek: kek.clone() },
         _ => Kind::VaultUntrusted {
             host: host.clone(),
             problem: TrustProblem::Answer(error.sentence(status)),

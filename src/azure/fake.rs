@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::http::{Http, HttpError, Request, Response, Service};
+use super::http::{Http, HttpError, Method, Request, Response, Service};
 use super::{Azure, Settings};
 use crate::secret::Secret;
 
@@ -63,7 +63,12 @@ impl Http for Fake {
     fn send(&mut self, request: &Request<'_>, timeout: Duration) -> Result<Response, HttpError> {
         assert!(!timeout.is_zero());
         let text = |secret: &Secret| String::from_utf8(secret.expose().to_vec()).unwrap();
-        let method = if request.body.is_some() { "POST" } else { "GET" };
+        let method = match request.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+        };
+        assert_eq!(request.body.is_some(), request.method != Method::Get);
         let place = match request.service {
             Service::Metadata => "imds",
             Service::SignIn(authority) => authority.host().as_str(),

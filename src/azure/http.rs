@@ -21,9 +21,11 @@ pub trait Http {
     fn send(&mut self, request: &Request<'_>, timeout: Duration) -> Result<Response, HttpError>;
 }
 
-/// One request; with a body it is a POST, without one a GET.
+/// One request.
 #[derive(Debug)]
 pub struct Request<'a> {
+    /// How it asks.
+    pub method: Method,
     /// Where it goes.
     pub service: Service<'a>,
     /// Path and query, beginning with `/`.
@@ -34,6 +36,17 @@ pub struct Request<'a> {
     pub body: Option<&'a Secret>,
     /// The largest answer that is read, in bytes.
     pub limit: usize,
+}
+
+/// What is asked of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Without a body.
+    Get,
+    /// With one.
+    Post,
+    /// With one, which is what is to be there afterwards.
+    Put,
 }
 
 /// Who is asked.

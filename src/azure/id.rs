@@ -70,6 +70,14 @@ impl VaultUrl {
     }
 }
 
+impl VaultUrl {
+    /// The secret of that name in it, in its newest version; `None` when no secret can have it.
+    pub fn secret(&self, name: &str) -> Option<SecretId> {
+        let name = ObjectName::parse(name)?;
+        Some(SecretId { host: self.host.clone(), name, version: None })
+    }
+}
+
 impl fmt::Display for VaultUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "https://{}", self.host)
@@ -163,6 +171,61 @@ impl KeyId {
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_object(f, &self.host, "keys", &self.name, Some(&self.version))
+    }
+}
+
+/// A key-encryption key by its name, `https://HOST/keys/NAME[/VERSION]`: what wraps a new key.
+///
+/// Without a version the newest wraps; its answer says which that was, and only that one unwraps.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyName {
+    host: Host,
+    name: ObjectName,
+    version: Option<Version>,
+}
+
+impl KeyName {
+    /// Parses the URL.
+    pub fn parse(url: &str) -> Option<Self> {
+        let (host, name, version) = split_object(url, "keys")?;
+        Some(Self { host, name, version })
+    }
+
+    /// The vault's or Managed HSM's host.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// `NAME[/VERSION]`: enough where the vault is named already.
+    pub fn short(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{}/{}", self.name.as_str(), version.as_str()),
+            None => self.name.as_str().to_owned(),
+        }
+    }
+
+    /// The same key in whatever version is the newest.
+    pub fn newest(&self) -> Self {
+        Self { version: None, ..self.clone() }
+    }
+
+    /// Whether `key` is this key, in the version that was named if one was.
+    pub fn names(&self, key: &KeyId) -> bool {
+        self.host == key.host
+            && self.name == key.name
+            && self.version.as_ref().is_none_or(|version| *version == key.version)
+    }
+}
+
+impl From<KeyId> for KeyName {
+    fn from(key: KeyId) -> Self {
+        Self { host: key.host, name: key.name, version: Some(key.version) }
+    }
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_object(f, &self.host, "keys", &self.name, self.version.as_ref())
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::auth::Token;
-use super::http::{Http, HttpError, Request, Response, Service};
+use super::http::{Http, HttpError, Method, Request, Response, Service};
 use super::json::Loose;
 use super::retry::{Policy, Verdict, failed, retry};
 use super::trust::Audience;
@@ -96,7 +96,14 @@ fn ask(
     deadline: &Deadline<'_>,
     mut refused: impl FnMut(&Response) -> Verdict<Response>,
 ) -> Result<Response, Kind> {
-    let request = Request { service: Service::Metadata, target, bearer: None, body: None, limit };
+    let request = Request {
+        method: Method::Get,
+        service: Service::Metadata,
+        target,
+        bearer: None,
+        body: None,
+        limit,
+    };
     let policy = Policy { who: "metadata service", try_timeout: TRY_TIMEOUT, floor: FLOOR, random };
     retry(&policy, deadline, Kind::MetadataUnreachable, |timeout| {
         match http.send(&request, timeout) {

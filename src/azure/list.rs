@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::answer::Operation;
 use super::attributes::{Attributes, RawAttributes};
+use super::http::Method;
 use super::id::{Host, SecretId, VaultUrl};
 use super::tags::{DiskTags, RawTags};
 use super::trust::TrustedHost;
@@ -116,6 +117,7 @@ impl Azure {
         let mut target = format!("{path}?api-version={}", super::API_VERSION);
         for _ in 0..PAGES {
             let call = Call {
+                method: Method::Get,
                 host,
                 target: &target,
                 body: None,

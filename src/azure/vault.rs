@@ -12,6 +12,7 @@ use zeroize::Zeroize;
 use super::answer::Operation;
 use super::attributes::{Attributes, RawAttributes};
 use super::base64;
+use super::http::Method;
 use super::id::{KeyId, SecretId};
 use super::tags::{DiskTags, RawTags};
 use super::wrapped::fits;
@@ -22,8 +23,8 @@ use crate::secret::Secret;
 use crate::volume::KekAlgorithm;
 
 /// A value has at most 25 KB; tags and names some more.
-const SECRET_LIMIT: usize = 128 * 1024;
-const UNWRAP_LIMIT: usize = 16 * 1024;
+pub(super) const SECRET_LIMIT: usize = 128 * 1024;
+pub(super) const KEY_LIMIT: usize = 16 * 1024;
 
 /// A secret in one version.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ impl Azure {
         }
         let host = self.trust.check(id.host())?;
         let call = Call {
+            method: Method::Get,
             host: &host,
             target: &format!("/secrets/{}?api-version={API_VERSION}", id.short()),
             body: None,
@@ -106,14 +108,15 @@ impl Azure {
         let body = format!(r#"{{"alg":"{name}","value":"{value}"}}"#);
         let (key, version) = (kek.name().as_str(), kek.version().as_str());
         let call = Call {
+            method: Method::Post,
             host: &host,
             target: &format!("/keys/{key}/{version}/unwrapkey?api-version={API_VERSION}"),
             body: Some(Secret::new(body.into_bytes())),
-            limit: UNWRAP_LIMIT,
+            limit: KEY_LIMIT,
             operation: Operation::UnwrapKey(kek.clone()),
         };
         let response = self.ask(&call, deadline)?;
-        let Some(answer) = Unwrapped::parse(response.body.expose()) else {
+        let Some(answer) = KeyResult::parse(response.body.expose()) else {
             return Err(untrusted(&host, "answer is no unwrapped key"));
         };
         // Another version cannot have unwrapped it; another key must not.
@@ -130,7 +133,7 @@ impl Azure {
     }
 }
 
-fn parse_secret(body: &[u8]) -> Option<VaultSecret> {
+pub(super) fn parse_secret(body: &[u8]) -> Option<VaultSecret> {
     #[derive(Deserialize)]
     struct Body<'a> {
         #[serde(borrow)]
@@ -157,16 +160,20 @@ fn parse_secret(body: &[u8]) -> Option<VaultSecret> {
     })
 }
 
+/// The answer to a key operation.
 #[derive(Deserialize)]
-struct Unwrapped<'a> {
+pub(super) struct KeyResult<'a> {
+    /// The key in the version that did it.
     #[serde(borrow)]
-    kid: Cow<'a, str>,
+    pub kid: Cow<'a, str>,
+    /// base64.
     #[serde(borrow)]
-    value: Cow<'a, str>,
+    pub value: Cow<'a, str>,
 }
 
-impl<'a> Unwrapped<'a> {
-    fn parse(body: &'a [u8]) -> Option<Self> {
+impl<'a> KeyResult<'a> {
+    /// `None` for anything else.
+    pub fn parse(body: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(body).ok()
     }
 }

@@ -20,7 +20,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_A
 use reqwest::redirect;
 
 use self::problem::{classify, classify_read};
-use crate::azure::http::{Http, HttpError, Request, Response, Service};
+use crate::azure::http::{Http, HttpError, Method, Request, Response, Service};
 use crate::azure::id::Host;
 use crate::edge::resolver::Resolver;
 use crate::secret::Secret;
@@ -117,14 +117,17 @@ impl Network {
             Service::SignIn(_) => "application/x-www-form-urlencoded",
             Service::Metadata | Service::Vault(_) => "application/json",
         };
-        let mut builder = match request.body {
-            // The copy is reqwest's and not wiped, nor are hyper's and rustls's: wrapped keys, and what
-            // signs in. It is locked memory of a process without a core dump (process.rs).
-            Some(body) => {
-                client.post(url).header(CONTENT_TYPE, content_type).body(body.expose().to_vec())
-            }
-            None => client.get(url),
+        let mut builder = match request.method {
+            Method::Get => client.get(url),
+            Method::Post => client.post(url),
+            Method::Put => client.put(url),
         };
+        if let Some(body) = request.body {
+            // The copy is reqwest's and not wiped, nor are hyper's and rustls's: wrapped keys, a new
+            // passphrase on its way to wrapKey, and what signs in. It is locked memory of a process
+            // without a core dump (process.rs).
+            builder = builder.header(CONTENT_TYPE, content_type).body(body.expose().to_vec());
+        }
         if request.service == Service::Metadata {
             builder = builder.header("Metadata", "true");
         }

@@ -28,13 +28,9 @@ impl fmt::Display for Kind {
                 write!(f, "this VM has no usable managed identity: HTTP {status}: {text}")
             }
             Self::Internal { call, reason } => write!(f, "{call}: {reason}"),
-            Self::KekMissing { kek } => write!(
-                f,
-                "key vault {}: HTTP 404 KeyNotFound ({}/{})",
-                short(kek.host()),
-                kek.name().as_str(),
-                kek.version().as_str()
-            ),
+            Self::KekMissing { kek } => {
+                write!(f, "key vault {}: HTTP 404 KeyNotFound ({})", short(kek.host()), kek.short())
+            }
             Self::KeyDiskMissing { waited } => write!(
                 f,
                 "no key disk (vfat, label \"BEK VOLUME\") appeared in {}",

@@ -109,7 +109,7 @@ fn what_is_not_there_is_named() {
         }
     );
     let kind = judge(&Operation::UnwrapKey(kek()), 404, "KeyNotFound", "", "A key with");
-    assert_eq!(kind, Kind::KekMissing { kek: kek() });
+    assert_eq!(kind, Kind::KekMissing { kek: kek().into() });
     assert_eq!(kind.to_string(), "key vault contoso-kv: HTTP 404 KeyNotFound (kek/0123)");
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::authority::Authority;
 use crate::azure::auth::{Exchange, Token};
-use crate::azure::http::{Request, Response, Service};
+use crate::azure::http::{Method, Request, Response, Service};
 use crate::azure::json::Loose;
 use crate::azure::retry::{Policy, Verdict, failed, retry};
 use crate::azure::way::Way;
@@ -54,6 +54,7 @@ pub fn post(
 ) -> Result<Answer, Kind> {
     let untrusted = |problem| untrusted(authority, problem);
     let request = Request {
+        method: Method::Post,
         service: Service::SignIn(authority),
         target,
         bearer: None,

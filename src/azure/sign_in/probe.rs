@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::azure::auth::Exchange;
-use crate::azure::http::{Request, Service};
+use crate::azure::http::{Method, Request, Service};
 
 /// IMDS answers this from memory.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -25,6 +25,7 @@ pub fn metadata_service(exchange: &mut Exchange<'_>) -> Result<(), String> {
         _versions: Vec<String>,
     }
     let request = Request {
+        method: Method::Get,
         service: Service::Metadata,
         target: "/metadata/versions",
         bearer: None,
