@@ -17,7 +17,8 @@
 //! * [`key`] holds the key sources: key disk, file, Key Vault, prompt. The client of IMDS and
 //!   Key Vault that one of them asks is [`azure`]; where Azure plugged a disk in is [`slot`].
 //! * [`initramfs`] says what an image needs so that the root disk's volumes open in it.
-//! * [`keyslots`] is a header that is changed, [`token`] what is put into it.
+//! * [`rekey`] gives a volume a new key, step by step: [`keyslots`] is a header that is changed,
+//!   [`token`] what is put into it.
 //! * [`recovery`] finds the key in what people paste when they recover a disk.
 //! * A key is a [`secret::Secret`] from its first byte to its last.
 //! * A failure is an [`error::Error`]: the facts there, the advice in [`hint`], the journal's
@@ -50,6 +51,7 @@ pub mod keyslots;
 pub mod mapping;
 pub mod message_id;
 pub mod recovery;
+pub mod rekey;
 pub mod report;
 pub mod secret;
 pub mod slot;

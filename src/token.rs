@@ -135,7 +135,7 @@ impl Token {
 }
 
 /// `client-id:UUID` and its like, as identity= of bektab(5) has it.
-fn identity(text: &str) -> Option<Identity> {
+pub fn identity(text: &str) -> Option<Identity> {
     Flag { name: "identity".to_owned(), text: text.to_owned() }.identity().ok()
 }
 

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::Path;
 
 /// Decides; pure, without unsafe code, never imports the others.
-const CORE: [&str; 19] = [
+const CORE: [&str; 20] = [
     "azure",
     "config",
     "deadline",
@@ -30,6 +30,7 @@ const CORE: [&str; 19] = [
     "mapping",
     "message_id",
     "recovery",
+    "rekey",
     "secret",
     "slot",
     "token",

@@ -4,6 +4,7 @@
 //! whatever came back must be of the very object that was asked for.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde::Deserialize;
@@ -39,6 +40,8 @@ pub struct VaultSecret {
     pub attributes: Attributes,
     /// ADE's tags.
     pub tags: DiskTags,
+    /// All tags as they are; for whoever writes a new version of it, never shown.
+    pub all_tags: BTreeMap<String, String>,
 }
 
 impl Azure {
@@ -157,7 +160,14 @@ pub(super) fn parse_secret(body: &[u8]) -> Option<VaultSecret> {
         content_type: body.content_type.map(|kind| printable(&kind, 255)),
         attributes: body.attributes.unwrap_or_default().parse(),
         tags: body.tags.as_ref().map(DiskTags::parse).unwrap_or_default(),
+        all_tags: body.tags.map(all).unwrap_or_default(),
     })
+}
+
+fn all(tags: RawTags<'_>) -> BTreeMap<String, String> {
+    tags.into_iter()
+        .filter_map(|(name, tag)| Some((name.into_owned(), tag?.into_owned())))
+        .collect()
 }
 
 /// The answer to a key operation.

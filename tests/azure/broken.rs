@@ -117,6 +117,7 @@ fn a_service_that_does_not_answer_costs_one_try() {
     let world = World::new(json!({}), slow);
     let mut network = world.network(world.ca.path().to_owned());
     let request = Request {
+        method: Method::Get,
         service: Asked::Metadata,
         target: "/metadata/versions",
         bearer: None,

@@ -111,6 +111,7 @@ mod tests {
                 algorithm: Some(Ok(KekAlgorithm::RsaOaep)),
                 ..DiskTags::default()
             },
+            all_tags: Default::default(),
         }
     }
 
