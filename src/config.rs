@@ -16,6 +16,7 @@ mod cmdline;
 mod collect;
 pub mod crypttab;
 pub mod diagnostic;
+pub mod edit;
 mod fields;
 mod file;
 pub mod flag;

@@ -3,6 +3,7 @@
 //! Each implements a trait that core declares, and maps what it meets to `error::Kind`.
 
 pub mod askpass;
+pub mod atomic;
 pub mod azure_slot;
 pub mod block;
 pub mod disk;
@@ -23,6 +24,7 @@ pub mod mount;
 pub mod mountinfo;
 pub mod probe;
 pub mod process;
+pub mod rekey;
 pub mod resolver;
 pub mod sign_in;
 pub mod signals;

@@ -250,6 +250,18 @@ pub enum Kind {
         /// What the system said.
         reason: String,
     },
+    /// A volume's key cannot be made anew, and nothing was changed.
+    NotRekeyable {
+        /// Why, about the volume: `its key comes from the key disk alone, …`.
+        reason: String,
+    },
+    /// A file could not be written; what was there is there still.
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// A passphrase was asked for and nobody gave one.
     PromptUnanswered {
         /// Why.
@@ -339,6 +351,8 @@ impl Kind {
             Self::NoTarget(_) => "no-target",
             Self::NotConfigured { .. } => "not-configured",
             Self::NotPermitted { .. } => "not-permitted",
+            Self::NotRekeyable { .. } => "not-rekeyable",
+            Self::NotWritten { .. } => "not-written",
             Self::PromptUnanswered { .. } => "prompt-unanswered",
             Self::SecretMissing { .. } => "secret-missing",
             Self::SignInRefused(_) => "sign-in-refused",
@@ -373,6 +387,8 @@ impl Kind {
             | Self::MaterialRefused { refusal: Refusal::NoToken, .. }
             | Self::MemoryShort { .. }
             | Self::NoTarget(_)
+            | Self::NotRekeyable { .. }
+            | Self::NotWritten { .. }
             | Self::PromptUnanswered { .. }
             | Self::SecretMissing { .. }
             | Self::SignInUnavailable(_)

@@ -145,6 +145,8 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
         Kind::NotPermitted { .. } => {
             &["run it as root", "root already? SELinux, AppArmor or a sandbox refused it"]
         }
+        Kind::NotRekeyable { .. } => &["what can be renewed, and how: bek-unlock-enroll(8)"],
+        Kind::NotWritten { .. } => &["is its file system full or read-only? see: df, mount"],
         Kind::PromptUnanswered { .. } => &["to type one, see: systemd-tty-ask-password-agent"],
         Kind::SecretMissing { problem, .. } => match problem {
             SecretProblem::Disabled => {

@@ -76,6 +76,10 @@ kinds! {
         "7ea470bfd37c41e78e5a448c4fb1e9a1",
     Kind::NotPermitted { .. } => "not-permitted"
         "7cb1f5ca7cf3493bb8a87856b2a42163",
+    Kind::NotRekeyable { .. } => "not-rekeyable"
+        "7e3587fb90b34b44bde0f72ed3626e3d",
+    Kind::NotWritten { .. } => "not-written"
+        "ba470202eb2a44c69109ce37b32e842b",
     Kind::PromptUnanswered { .. } => "prompt-unanswered"
         "30529d04024c4ba793aa7f376dd90cd0",
     Kind::SecretMissing { .. } => "secret-missing"

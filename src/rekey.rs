@@ -26,7 +26,7 @@ pub use plan::{Line, Plan, Store};
 pub use step::Step;
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod parts;
 pub mod passphrase;
 mod plan;

@@ -97,6 +97,10 @@ impl fmt::Display for Kind {
                 write!(f, "no line for {name} in /etc/bektab, no ADE line in /etc/crypttab")
             }
             Self::NotPermitted { action, reason } => write!(f, "cannot {action}: {reason}"),
+            Self::NotRekeyable { reason } => f.write_str(reason),
+            Self::NotWritten { path, reason } => {
+                write!(f, "cannot write {}: {reason}", path.display())
+            }
             Self::PromptUnanswered { reason } => write!(f, "no passphrase was typed: {reason}"),
             Self::SecretMissing { vault, what, problem } => {
                 let vault = short(vault);
