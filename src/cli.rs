@@ -25,9 +25,12 @@ pub mod args;
 mod attach;
 pub mod azure;
 mod decode;
+mod enroll;
 mod initramfs;
 mod keyscript;
 mod recover;
+mod rekey;
+mod rotate;
 pub mod secrets;
 mod sources;
 mod status;
@@ -58,6 +61,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Action::Attach { name, fields } => attach::run(name, fields, command.json),
         Action::Decode => decode::run(),
         Action::Detach { name } => close(name, command.json),
+        Action::Enroll(args) => enroll::run(args, command.json),
         Action::Help => {
             report::result(args::HELP);
             Ok(())
@@ -77,6 +81,7 @@ fn run(command: &Command) -> Result<(), Error> {
         }
         Action::Keyscript => keyscript::run(),
         Action::Recover(args) => recover::run(args, command.json),
+        Action::Rotate(args) => rotate::run(args, command.json),
         Action::Secrets(args) => {
             report::result(&secrets::run(args, command.json)?);
             Ok(())
@@ -119,6 +124,8 @@ fn crashed(action: &Action, place: String) -> Error {
         Action::Attach { name, .. } => error(Goal::Unlock).volume(name),
         Action::Decode => error(Goal::Decode),
         Action::Detach { name } => error(Goal::Close).volume(name),
+        Action::Enroll(_) => error(Goal::Enroll),
+        Action::Rotate(_) => error(Goal::Rotate),
         Action::Help
         | Action::InitramfsNames
         | Action::InitramfsNetwork

@@ -49,8 +49,12 @@ pub enum Goal {
     Close,
     /// `decode`.
     Decode,
+    /// `enroll`.
+    Enroll,
     /// `recover`.
     Recover,
+    /// `rotate`.
+    Rotate,
     /// `secrets`.
     List,
     /// Anything that ends before a volume is known.
@@ -104,7 +108,9 @@ impl fmt::Display for Error {
         f.write_str(match self.goal {
             Goal::Close => "cannot close",
             Goal::Decode => "cannot decode",
+            Goal::Enroll => "cannot enroll",
             Goal::Recover => "cannot recover",
+            Goal::Rotate => "cannot rotate the key of",
             Goal::List => "cannot list the disk secrets",
             Goal::Run => "cannot run",
             Goal::Show => "cannot show",

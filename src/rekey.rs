@@ -27,9 +27,10 @@ pub use step::Step;
 
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod line;
 mod parts;
 pub mod passphrase;
-mod plan;
+pub mod plan;
 mod record;
 mod step;
 mod store;

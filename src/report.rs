@@ -23,6 +23,7 @@ pub mod logger;
 pub mod panic;
 pub mod progress;
 pub mod recovery;
+pub mod rekey;
 
 /// Reports a failure: one block, error, causes, hints; once to the journal with its fields, and
 /// with `json` as an object on stdout.
@@ -166,6 +167,15 @@ pub fn decoded(what: &str, key: &Key, origin: &Origin, mode: Option<u32>) {
     log::info!("{key}");
     if let Some(mode) = mode {
         log::warn!("others can read the file with the key (mode {mode:04o})");
+    }
+}
+
+/// Asks the person at the terminal, who answers on the same line.
+pub fn question(text: &str) {
+    progress::clear();
+    let mut err = io::stderr().lock();
+    if write!(err, "{}{text}", logger::NAME).and_then(|()| err.flush()).is_err() {
+        log::debug!("stderr is closed");
     }
 }
 

@@ -10,17 +10,21 @@ use crate::error::{Error, Goal};
 use crate::initramfs::Tool;
 use crate::volume::VolumeName;
 
+use enroll::EnrollArgs;
 use recover::RecoverArgs;
+use rotate::RotateArgs;
 use secrets::SecretsArgs;
 use words::{Stop, Word, Words};
 
 pub use help::HELP;
 
 pub mod azure;
+pub mod enroll;
 mod help;
 pub mod key;
 mod plan;
 pub mod recover;
+pub mod rotate;
 pub mod secrets;
 mod words;
 
@@ -52,6 +56,8 @@ pub enum Action {
         /// Which one.
         name: VolumeName,
     },
+    /// Give a volume a key of its own.
+    Enroll(Box<EnrollArgs>),
     /// Print the help.
     Help,
     /// Say what an initramfs-tools image opens.
@@ -73,6 +79,8 @@ pub enum Action {
     Keyscript,
     /// Open a disk of another machine.
     Recover(Box<RecoverArgs>),
+    /// Give volumes new keys.
+    Rotate(Box<RotateArgs>),
     /// List the disk secrets of a vault.
     Secrets(SecretsArgs),
     /// Say what is open.
@@ -125,6 +133,7 @@ fn action(words: &mut Words) -> Result<Action, Stop> {
             [name] => Action::Detach { name: volume(name)? },
             _ => return Err("detach takes one NAME".into()),
         },
+        "enroll" => Action::Enroll(Box::new(enroll::parse(words, uuid)?)),
         "initramfs" => plan::parse(words)?,
         "keyscript" => match words.arguments("keyscript")?.as_slice() {
             // Its standard output is the key, and nothing else.
@@ -132,6 +141,7 @@ fn action(words: &mut Words) -> Result<Action, Stop> {
             _ => return Err("keyscript takes no arguments".into()),
         },
         "recover" => Action::Recover(Box::new(recover::parse(words)?)),
+        "rotate" => Action::Rotate(Box::new(rotate::parse(words)?)),
         "secrets" => Action::Secrets(secrets::parse(words)?),
         "status" => {
             let names = words.arguments("status")?;
@@ -143,6 +153,14 @@ fn action(words: &mut Words) -> Result<Action, Stop> {
 
 fn volume(name: &str) -> Result<VolumeName, Stop> {
     VolumeName::parse(name).map_err(|problem| problem.to_string().into())
+}
+
+/// The name of a secret as ADE gives it, a UUID of version 4: where it is one of many, and nobody
+/// thinks of another name.
+fn uuid() -> String {
+    let [a, b, c, d] = [fastrand::u32(..), fastrand::u32(..), fastrand::u32(..), fastrand::u32(..)];
+    let (b, c) = (b & 0xffff_0fff | 0x4000, c & 0x3fff_ffff | 0x8000_0000);
+    format!("{a:08x}-{:04x}-{:04x}-{:04x}-{:04x}{d:08x}", b >> 16, b & 0xffff, c >> 16, c & 0xffff)
 }
 
 #[cfg(test)]
@@ -199,8 +217,8 @@ mod tests {
             ("initramfs plan --root=", "--root needs a value"),
             ("initramfs plan --root", "missing argument for option '--root'"),
             ("initramfs plan names", "initramfs takes plan, names or network"),
-            ("attach data1 --name other", "--name is for recover, not for attach"),
-            ("decode --vault x", "--vault is for recover and secrets, not for decode"),
+            ("attach data1 --name other", "--name is for enroll and recover, not for attach"),
+            ("decode --vault x", "--vault is for enroll, recover and secrets, not for decode"),
             ("--vault x secrets", "--vault comes after its command"),
             ("--bogus secrets", "invalid option '--bogus'"),
             ("status --bogus", "invalid option '--bogus'"),

@@ -24,7 +24,7 @@ use crate::volume::{DeviceSpec, KeySpec, Options, Volume, VolumeName};
 
 use job::{Done, Job};
 
-mod job;
+pub mod job;
 mod plan;
 mod sources;
 
@@ -42,7 +42,7 @@ pub fn run(args: &RecoverArgs, json: bool) -> Result<(), Error> {
         Some(path) if !args.dry_run => Some(SavePlace::prepare(path).map_err(fail)?),
         _ => None,
     };
-    let job = Job { args, volume: &volume, target: &target };
+    let job = Job { args, volume: &volume, target: &target, keeps: args.save_key.is_some() };
     let done = job.run().map_err(|error| Error { goal: Goal::Recover, ..error })?;
     let Done { opened, key, elapsed } = done;
     let named = disk.named().to_owned();

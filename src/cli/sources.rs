@@ -5,8 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::azure::vault::VaultSecret;
 use crate::azure::{Azure, Settings};
 use crate::config;
+use crate::deadline::Deadline;
 use crate::device::Devices;
 use crate::edge::askpass::SystemdAskPassword;
 use crate::edge::block::BlockDevices;
@@ -14,13 +16,14 @@ use crate::edge::file::SystemFiles;
 use crate::edge::http::{Endpoints, Network};
 use crate::edge::key_disk::{AttachedKeyDisks, configured_name};
 use crate::edge::resolver::Resolver;
-use crate::key::KeySource;
+use crate::error::Kind;
 use crate::key::candidates::Wanted;
 use crate::key::disk::KeyDisk;
 use crate::key::file::KeyFile;
 use crate::key::prompt::Prompt;
 use crate::key::unwrap::Unwrap;
 use crate::key::vault::{Kek, KeyVault, Lookup, MachineName};
+use crate::key::{Candidate, KeySource, SourceName};
 use crate::slot;
 use crate::unlock::Sources;
 use crate::volume::{KeySpec, Volume};
@@ -61,14 +64,24 @@ impl KeySources {
         }
     }
 
-    fn key_vault(&self, volume: &Volume, lookup: Lookup) -> Box<dyn KeySource> {
+    fn key_vault(&self, volume: &Volume, lookup: Lookup) -> KeyVault {
         let options = &volume.options;
         let kek = Kek { key: options.kek.clone(), algorithm: options.kek_algorithm };
-        Box::new(KeyVault::new(Rc::clone(&self.azure), lookup, kek))
+        KeyVault::new(Rc::clone(&self.azure), lookup, kek)
+    }
+
+    /// Which key file, and so which secret, is the volume's.
+    fn wanted(&self, volume: &Volume, device: &Path) -> Wanted {
+        let slot = BlockDevices::new().slot(device).or_else(|| slot::spelled(&volume.device));
+        let named = match &volume.key {
+            KeySpec::KeyFile(name) => Some(name.clone()),
+            KeySpec::Find | KeySpec::Path(_) | KeySpec::Secret(_) => None,
+        };
+        Wanted::new(named, configured_name(), slot)
     }
 
     /// Key Vault by tags, where bektab names a vault to look in.
-    fn by_tags(&self, volume: &Volume, wanted: &Wanted) -> Option<Box<dyn KeySource>> {
+    fn by_tags(&self, volume: &Volume, wanted: &Wanted) -> Option<KeyVault> {
         let vault = volume.options.vault.clone()?;
         let machine = match &volume.options.machine_name {
             Some(name) => MachineName::Given(name.clone()),
@@ -79,14 +92,53 @@ impl KeySources {
     }
 }
 
+/// Key Vault alone, as the volume's line has it: which of its secrets holds the key.
+pub struct OnlyKeyVault {
+    all: KeySources,
+    asked: Rc<RefCell<Vec<KeyVault>>>,
+}
+
+impl KeySources {
+    /// The same volume's sources without the local ones.
+    pub fn only_key_vault(self) -> OnlyKeyVault {
+        OnlyKeyVault { all: self, asked: Rc::default() }
+    }
+}
+
+impl OnlyKeyVault {
+    /// The secret that was read last: the one whose key fitted, after a key was found.
+    pub fn last_secret(&self) -> Option<Rc<VaultSecret>> {
+        self.asked.borrow().last().and_then(KeyVault::last_read)
+    }
+}
+
+impl Sources for OnlyKeyVault {
+    fn of<'a>(&'a mut self, volume: &'a Volume, device: &Path) -> Vec<Box<dyn KeySource + 'a>> {
+        let source = match &volume.key {
+            KeySpec::Secret(id) => Some(self.all.key_vault(volume, Lookup::Secret(id.clone()))),
+            _ => self.all.by_tags(volume, &self.all.wanted(volume, device)),
+        };
+        self.asked.borrow_mut().extend(source);
+        vec![Box::new(Shared(Rc::clone(&self.asked)))]
+    }
+}
+
+/// The one source of [`OnlyKeyVault`], which is looked at again afterwards.
+struct Shared(Rc<RefCell<Vec<KeyVault>>>);
+
+impl KeySource for Shared {
+    fn name(&self) -> SourceName {
+        SourceName::KeyVault
+    }
+
+    fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind> {
+        self.0.borrow_mut().last_mut().map_or(Ok(Vec::new()), |source| source.keys(deadline))
+    }
+}
+
 impl Sources for KeySources {
     fn of<'a>(&'a mut self, volume: &'a Volume, device: &Path) -> Vec<Box<dyn KeySource + 'a>> {
-        let slot = BlockDevices::new().slot(device).or_else(|| slot::spelled(&volume.device));
-        let named = match &volume.key {
-            KeySpec::KeyFile(name) => Some(name.clone()),
-            KeySpec::Find | KeySpec::Path(_) | KeySpec::Secret(_) => None,
-        };
-        let wanted = Wanted::new(named, configured_name(), slot);
+        let wanted = self.wanted(volume, device);
         let by_tags = self.by_tags(volume, &wanted);
         let mut sources: Vec<Box<dyn KeySource + 'a>> = match &volume.key {
             KeySpec::Find | KeySpec::KeyFile(_) => {
@@ -95,10 +147,12 @@ impl Sources for KeySources {
             KeySpec::Path(path) => {
                 vec![self.local(volume, KeyFile::new(SystemFiles, path.clone()))]
             }
-            KeySpec::Secret(id) => vec![self.key_vault(volume, Lookup::Secret(id.clone()))],
+            KeySpec::Secret(id) => {
+                vec![Box::new(self.key_vault(volume, Lookup::Secret(id.clone())))]
+            }
         };
         if let Some(source) = by_tags {
-            sources.push(source);
+            sources.push(Box::new(source));
         }
         if volume.options.prompt {
             sources.push(Box::new(Prompt::new(&mut self.ask, &volume.name)));
@@ -110,7 +164,7 @@ impl Sources for KeySources {
 /// The guest's host name, which ADE wrote into the tag MachineName (`socket.gethostname()`).
 ///
 /// In an initramfs that of the image: nobody has told it to the kernel, or DHCP another.
-fn host_name(root: &Path) -> Option<String> {
+pub fn host_name(root: &Path) -> Option<String> {
     let of_image = if config::in_initramfs(root) {
         name_in(&fs::read_to_string(root.join("etc/hostname")).unwrap_or_default())
     } else {

@@ -10,7 +10,7 @@ use super::nearest::nearest;
 use super::option_value as value;
 use super::url::{self, Wanted};
 use crate::azure::auth::Auth;
-use crate::azure::id::{Host, KeyId, SecretId, VaultUrl};
+use crate::azure::id::{Host, KeyId, KeyName, SecretId, VaultUrl};
 use crate::error::Kind;
 use crate::volume::header::device_colon;
 use crate::volume::{HeaderSpec, Identity, KekAlgorithm, KeyFileName, Limit, VolumeName};
@@ -58,6 +58,13 @@ impl Flag {
     /// `--kek`.
     pub fn kek(&self) -> Result<KeyId, Kind> {
         self.read(value::kek)
+    }
+
+    /// `--kek` of whoever wraps: its version may be missing.
+    pub fn kek_name(&self) -> Result<KeyName, Kind> {
+        self.read(|given| {
+            KeyName::parse(given.as_str()).ok_or_else(|| url::explain(given, Wanted::Key))
+        })
     }
 
     /// `--kek-algorithm`.

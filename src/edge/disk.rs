@@ -186,6 +186,26 @@ impl Drop for RescueDisk {
     }
 }
 
+/// Whether nobody on this machine uses the block device or file at `path`, so that it may be
+/// written over.
+///
+/// Errors: [`Kind::DeviceInUse`], [`Kind::VolumeMissing`].
+pub fn must_be_unused(path: &Path) -> Result<(), Kind> {
+    let sysfs = Sysfs::at(Path::new("/sys"));
+    let metadata = fs::metadata(path).map_err(|error| unopened(path, &error))?;
+    let node = match metadata.file_type().is_block_device() {
+        true => node_of(&sysfs, &metadata),
+        false => None,
+    };
+    usage::must_be_free(&sysfs, node.as_ref(), path, true)
+}
+
+/// How many bytes the block device at `path` has.
+pub fn size(path: &Path) -> Option<u64> {
+    use std::io::{Seek, SeekFrom};
+    open(path, false, 0).and_then(|mut device| device.seek(SeekFrom::End(0))).ok()
+}
+
 fn node_of(sysfs: &Sysfs, device: &Metadata) -> Option<Node> {
     let number = device.rdev();
     sysfs.numbered(&format!("{}:{}", major(number), minor(number)))

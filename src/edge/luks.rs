@@ -25,6 +25,7 @@ use words::{errno, forward_log, header_failure, internal};
 mod activate;
 mod bitlk;
 mod cost;
+pub mod format;
 pub mod keyslots;
 mod read;
 mod words;

@@ -58,6 +58,11 @@ impl KeyVault {
         Self { azure, lookup, kek, plan, seen: Vec::new(), failure: None }
     }
 
+    /// The secret that was read last, in the version that was.
+    pub fn last_read(&self) -> Option<Rc<VaultSecret>> {
+        self.azure.borrow().known_secret(self.seen.last()?)
+    }
+
     fn vault(&self) -> &Host {
         match &self.lookup {
             Lookup::Secret(id) => id.host(),

@@ -103,8 +103,8 @@ impl Parts {
                 versions.and_then(|all| all.last()).map(|secret| secret.value.clone())
             }
             Store::Token { .. } => {
-                let tokens = disk.tokens.values().filter_map(|json| Token::parse(json).ok());
-                tokens.last().map(|token| base64::encode_wrapped(&token.wrapped))
+                let mut tokens = disk.tokens.values().filter_map(|json| Token::parse(json).ok());
+                tokens.next_back().map(|token| base64::encode_wrapped(&token.wrapped))
             }
         };
         let Some(wrapped) = wrapped else { return false };

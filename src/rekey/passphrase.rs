@@ -20,7 +20,7 @@ pub fn new(random: impl FnOnce(&mut [u8]) -> Result<(), Kind>) -> Result<Secret,
     let mut bytes = Zeroizing::new([0; BYTES]);
     random(&mut *bytes)?;
     // Allocated once, at its full length.
-    Ok(Secret::new(BASE64_STANDARD.encode(&*bytes).into_bytes()))
+    Ok(Secret::new(BASE64_STANDARD.encode(*bytes).into_bytes()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use azure_emulator::Service;
 use serde_json::json;
 
-use bek_unlock::azure::http::{Http, HttpError, Request, Service as Asked};
+use bek_unlock::azure::http::{Http, HttpError, Method, Request, Service as Asked};
 use bek_unlock::azure::{Azure, Settings};
 use bek_unlock::edge::http::{Endpoints, Network};
 use bek_unlock::error::{Kind, TransportProblem, TrustProblem};

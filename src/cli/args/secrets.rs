@@ -85,7 +85,7 @@ mod tests {
             (&["--vault", "contoso-kv"], "command line: not a URL of the form https://HOST"),
             (&["--file", "a/b"], "command line: not a file name on a key disk"),
             (&["--machine-name", ""], "--machine-name needs a value"),
-            (&["--kek", "k"], "--kek is for recover, not for secrets"),
+            (&["--kek", "k"], "--kek is for enroll, recover and rotate, not for secrets"),
             (&[VAULT[0], VAULT[1], VAULT[0], VAULT[1]], "--vault is given twice"),
         ] {
             assert_eq!(parsed(words).unwrap_err(), message, "{words:?}");

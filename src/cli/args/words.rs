@@ -8,16 +8,21 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use super::{azure, key, plan, recover, secrets};
+use super::{azure, enroll, key, plan, recover, rotate, secrets};
 use crate::config::flag::Flag;
 use crate::error::Kind;
 
 /// The flags that only some commands have, by command.
-const FLAGS: [(&str, &[&str]); 6] = [
+const FLAGS: [(&str, &[&str]); 11] = [
+    ("enroll", azure::FLAGS),
+    ("enroll", enroll::FLAGS),
+    ("enroll", key::FLAGS),
     ("initramfs plan", plan::FLAGS),
     ("recover", azure::FLAGS),
     ("recover", key::FLAGS),
     ("recover", recover::FLAGS),
+    ("rotate", azure::FLAGS),
+    ("rotate", rotate::FLAGS),
     ("secrets", azure::FLAGS),
     ("secrets", secrets::FLAGS),
 ];
@@ -166,7 +171,11 @@ pub fn unplaced(flag: &str) -> Stop {
 fn owners(flag: &str) -> Option<String> {
     let has = |(name, flags): &(&'static str, &[&str])| flags.contains(&flag).then_some(*name);
     let owners: Vec<&str> = FLAGS.iter().filter_map(has).collect();
-    (!owners.is_empty()).then(|| owners.join(" and "))
+    match owners.as_slice() {
+        [] => None,
+        [only] => Some((*only).to_owned()),
+        [most @ .., last] => Some(format!("{} and {last}", most.join(", "))),
+    }
 }
 
 /// An argument as text.

@@ -39,13 +39,15 @@ pub struct Job<'a> {
     pub volume: &'a Volume,
     /// What was found on the disk.
     pub target: &'a Target,
+    /// Whether the key that fits is kept.
+    pub keeps: bool,
 }
 
 /// What came of it.
 pub struct Done {
     /// How it was opened, or would be.
     pub opened: Opened,
-    /// The key, where it is to be saved.
+    /// The key, where it is kept.
     pub key: Option<Secret>,
     /// How long it took.
     pub elapsed: Duration,
@@ -58,7 +60,7 @@ impl Job<'_> {
     /// known by which key, nor what is allowed to it.
     pub fn run(&self) -> Result<Done, Error> {
         let kept = Kept::default();
-        let (dry_run, saves) = (self.args.dry_run, self.args.save_key.is_some());
+        let (dry_run, keeps) = (self.args.dry_run, self.keeps);
         let (keep, tried) = (Rc::clone(&kept), Cell::new(0));
         let mut luks = Instead::new(Libcryptsetup::new(), move |device, name, key, options| {
             tried.set(tried.get() + 1);
@@ -68,7 +70,7 @@ impl Job<'_> {
                 false => device.open(name, key, options),
             };
             progress::clear();
-            if opened.is_ok() && saves {
+            if opened.is_ok() && keeps {
                 key_save::keep(&keep, key);
             }
             opened

@@ -138,7 +138,7 @@ fn what_is_wrong_is_said() {
         ("a --timeout soon", "command line: not a time; write 90, 90s or 2min"),
         ("a --name a/b", "command line: '/' is not allowed in a volume name"),
         ("a --save-key -", "--save-key writes a file, not standard output"),
-        ("a --file x", "--file is for secrets, not for recover"),
+        ("a --file x", "--file is for enroll and secrets, not for recover"),
         ("a --tool dracut", "--tool is for initramfs plan, not for recover"),
         ("a --bogus", "invalid option '--bogus'"),
         (

@@ -1,0 +1,66 @@
+//! A new volume: what is on the device is lost, so somebody has to say yes to exactly that.
+
+use std::fs;
+use std::io::{self, BufRead, IsTerminal, Read};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use crate::cli::args::enroll::EnrollArgs;
+use crate::device::Devices;
+use crate::edge::block::BlockDevices;
+use crate::edge::{disk, luks};
+use crate::error::Kind;
+use crate::report;
+use crate::secret::Secret;
+
+/// The answer that is asked for, as cryptsetup(8) has it.
+const YES: &str = "YES";
+
+/// Makes sure that nobody uses the device and that what is on it may be lost.
+///
+/// Errors: `DeviceInUse`; `Usage` where nobody says so.
+pub(super) fn may_be_lost(device: &Path, args: &EnrollArgs) -> Result<(), Kind> {
+    disk::must_be_unused(device)?;
+    let held = BlockDevices::new().signature(device)?;
+    let held = held.map_or_else(|| "nothing known".to_owned(), |held| format!("{held} on it"));
+    let question =
+        format!("{} has {} and {held}; all of it will be lost", device.display(), size(device));
+    if args.dry_run {
+        log::info!("{question} (not now: --dry-run)");
+        return Ok(());
+    }
+    if args.yes {
+        log::warn!("{question} (--yes)");
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Kind::Usage(format!("{question}: say so with --yes")));
+    }
+    report::question(&format!("{question}. Type {YES} to go on: "));
+    let mut answer = String::new();
+    // No more than a person types.
+    let read = io::stdin().lock().take(64).read_line(&mut answer);
+    match read {
+        Ok(_) if answer.trim_end_matches(['\n', '\r']) == YES => Ok(()),
+        _ => Err(Kind::Usage(format!("the answer was not {YES}; nothing was changed"))),
+    }
+}
+
+/// Makes it a LUKS2 volume that `key` opens.
+pub(super) fn format(device: &Path, key: &Secret) -> Result<(), Kind> {
+    luks::format::luks2(device, key)
+}
+
+/// For people.
+fn size(device: &Path) -> String {
+    let bytes = match fs::metadata(device) {
+        Ok(metadata) if metadata.file_type().is_block_device() => disk::size(device),
+        Ok(metadata) => Some(metadata.len()),
+        Err(_) => None,
+    };
+    match bytes {
+        Some(bytes) if bytes >= 10 << 30 => format!("{} GiB", bytes >> 30),
+        Some(bytes) => format!("{} MiB", bytes >> 20),
+        None => "an unknown size".to_owned(),
+    }
+}

@@ -1,0 +1,137 @@
+//! What `enroll` and `rotate` share: a key that opens the volume now, the plan carried out with the
+//! real parts, and the proof that the next boot will find the new key.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::sources::KeySources;
+use crate::azure::Azure;
+use crate::config;
+use crate::deadline::Deadline;
+use crate::edge::block::BlockDevices;
+use crate::edge::header::SystemHeaders;
+use crate::edge::key_save::{self, Kept};
+use crate::edge::luks::Libcryptsetup;
+use crate::edge::luks::keyslots::ChangedHeader;
+use crate::edge::mapping::MappedDevices;
+use crate::edge::memory::MemInfo;
+use crate::edge::process::SystemClock;
+use crate::edge::rekey::{Bektab, Notes, WrappedFiles};
+use crate::error::{Error, Kind};
+use crate::keyslots::Keyslots;
+use crate::mapping::Instead;
+use crate::rekey::{self, Keys, Plan, Prove, World};
+use crate::report::rekey as report;
+use crate::secret::Secret;
+use crate::unlock::{self, Opened, Sources};
+use crate::volume::{Volume, VolumeName};
+
+/// A volume that is being given a new key.
+pub struct Rekeying<'a> {
+    /// Its name, where it has a line.
+    pub name: &'a VolumeName,
+    /// Its header.
+    pub header: &'a mut ChangedHeader,
+    /// Wraps and stores.
+    pub azure: &'a mut Azure,
+}
+
+impl Rekeying<'_> {
+    /// The plan of a run that was interrupted.
+    pub fn interrupted(&self) -> Result<Option<Plan>, Kind> {
+        use crate::rekey::Records;
+        Notes::new(root()).load(self.header.uuid())
+    }
+
+    /// Whether `plan` was interrupted before its keyslot was there, so that a key that opens the
+    /// volume now is needed to go on.
+    pub fn needs_key(&mut self, plan: &Plan) -> Result<bool, Kind> {
+        Ok(!self.header.slots()?.contains(&plan.keyslot))
+    }
+
+    /// Carries out `plan` and says each step.
+    pub fn carry_out(
+        &mut self,
+        plan: &Plan,
+        keys: Keys<'_>,
+        deadline: &Deadline<'_>,
+    ) -> Result<(), Kind> {
+        let name = self.name.clone();
+        let mut world = World {
+            files: &mut WrappedFiles,
+            header: self.header,
+            lines: &mut Bektab::new(root()),
+            prove: &mut NextBoot { name: name.clone() },
+            records: &mut Notes::new(root()),
+            tell: &mut |step| report::step(&name, step),
+            vault: self.azure,
+        };
+        rekey::carry_out(plan, keys, &mut world, deadline)
+    }
+}
+
+/// Finds the key of `volume` through `sources`, maps nothing, and keeps the key.
+pub fn find(
+    volume: &Volume,
+    sources: &mut dyn Sources,
+    deadline: &Deadline<'_>,
+) -> Result<(Opened, Secret), Error> {
+    let kept = Kept::default();
+    let keep = Rc::clone(&kept);
+    let mut luks = Instead::new(Libcryptsetup::new(), move |device, _, key, options| {
+        let keyslot = device.test(key, options)?;
+        key_save::keep(&keep, key);
+        Ok(keyslot)
+    });
+    let mapped = MappedDevices::new(root());
+    let memory = MemInfo::new(root());
+    let mut devices = BlockDevices::new();
+    let mut headers = SystemHeaders::new(false);
+    let mut world = unlock::World {
+        devices: &mut devices,
+        headers: &mut headers,
+        luks: &mut luks,
+        mappings: &mapped,
+        memory: &memory,
+    };
+    let opened = unlock::find_key(volume, &mut world, sources, deadline)?;
+    let key = kept.take().ok_or_else(|| {
+        let reason = "no key was kept".to_owned();
+        Error::new(crate::error::Goal::Unlock, Kind::Internal { call: "finding the key", reason })
+    })?;
+    Ok((opened, key))
+}
+
+/// The unlock of the next boot: the configuration and Key Vault are asked anew, as the VM itself.
+struct NextBoot {
+    name: VolumeName,
+}
+
+impl Prove for NextBoot {
+    fn opens(&mut self, keyslot: u32) -> Result<(), Kind> {
+        let configuration = config::load(root());
+        let mut volume = configuration.find(&self.name)?.volume.clone();
+        // The old key may be found first, and would prove nothing.
+        volume.options.key_slot = Some(keyslot);
+        volume.options.prompt = false;
+        let clock = SystemClock::new();
+        let deadline = Deadline::start(&clock, volume.options.timeout.0);
+        let mut sources = KeySources::new(root(), &volume);
+        find(&volume, &mut sources, &deadline).map(|_| ()).map_err(|error| error.kind)
+    }
+}
+
+/// What `path` leads to, without links.
+///
+/// Errors: `VolumeMissing`.
+pub fn device(path: &Path) -> Result<PathBuf, Kind> {
+    std::fs::canonicalize(path).map_err(|_| Kind::VolumeMissing {
+        device: crate::volume::DeviceSpec::Path(path.to_owned()),
+        waited: std::time::Duration::ZERO,
+    })
+}
+
+/// The system that is worked on.
+pub fn root() -> &'static Path {
+    Path::new("/")
+}
