@@ -1,0 +1,139 @@
+//! What enroll and rotate refuse: the words, and that the header is as it was.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::rotate::enroll;
+use crate::world::{KEK, KEY, VAULT, World, contoso};
+
+#[test]
+#[ignore = "needs Azure's addresses: make check-root"]
+fn enroll_refuses_and_changes_nothing() {
+    let world = World::new();
+    let luks1 = world.volume("luks1", None);
+    fs::rename(&luks1, world.path("luks1.img")).unwrap();
+    fs::write(world.path("noise.img"), vec![7; 1 << 20]).unwrap();
+    let good = world.volume("luks2", None);
+    let [good, luks1, noise] = [good, world.path("luks1.img"), world.path("noise.img")]
+        .map(|path| path.to_str().unwrap().to_owned());
+    let off = format!("{VAULT}/keys/off");
+    let gone = format!("{VAULT}/keys/gone");
+    let right = KEY.as_bytes();
+    for (words, input, status, text) in [
+        (vec![good.as_str(), "--kek", KEK, "--to-token"], &b"wrong"[..], 2, "does not fit"),
+        (vec![&good, "--kek", &off, "--to-token"], right, 77, "KeyDisabled"),
+        (vec![&good, "--kek", &gone, "--to-token"], right, 4, "KeyNotFound (gone)"),
+        (
+            vec![&good, "--kek", KEK, "--to-token", "--kek-algorithm", "A256KW"],
+            right,
+            76,
+            "A256KW works with keys of a Managed HSM only",
+        ),
+        (vec![&luks1, "--kek", KEK, "--to-token"], right, 4, "it is LUKS1, which has no tokens"),
+        (vec![&noise, "--kek", KEK, "--to-token"], right, 4, "it is not LUKS, or damaged"),
+        (vec!["/nonexistent", "--kek", KEK, "--to-token"], right, 4, "is not there"),
+        (
+            vec![&good, "--kek", "https://evil.example.org/keys/kek", "--to-token"],
+            right,
+            76,
+            "no Key Vault host; no token was sent",
+        ),
+        (
+            vec![&good, "--kek", KEK, "--to-file", "/proc/no/such/file"],
+            right,
+            4,
+            "cannot write /proc/no/such/file",
+        ),
+    ] {
+        let device = words[0].to_owned();
+        let before = fs::read(&device).ok();
+        let words = [&["enroll"][..], &words, &["--key-file", "-"]].concat();
+        world.run(&words, input).refuses(status, text);
+        if !text.starts_with("cannot write") {
+            assert!(fs::read(&device).ok() == before, "{words:?} wrote to it");
+            world.nothing_is_under_way();
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Azure's addresses: make check-root"]
+fn a_vault_that_takes_no_secret_leaves_what_can_be_finished() {
+    let mut scenario = contoso();
+    scenario["vaults"][0]["permissions"] =
+        json!([{"identity": "vm", "secrets": ["get"], "keys": ["wrapKey", "unwrapKey"]}]);
+    let world = World::with(scenario);
+    let image = world.volume("luks2", None);
+    let device = image.to_str().unwrap();
+    let words = ["enroll", device, "--kek", KEK, "--to-vault", VAULT, "--key-file", "-"];
+    let run = world.run(&words, KEY.as_bytes()).refuses(77, "secrets/set");
+    assert!(run.stderr.contains("Key Vault Secrets Officer") || run.stderr.contains("give"));
+    assert!(world.opens(&image, KEY.as_bytes()));
+    // Once it may, the very same key is put there.
+    let allow = json!({"set_permissions": {"vault": "contoso-kv.vault.azure.net", "permissions":
+        [{"identity": "vm", "secrets": ["get", "set"], "keys": ["wrapKey", "unwrapKey"]}]}});
+    for change in azure_emulator::Change::parse(allow.to_string().as_bytes()).unwrap() {
+        world.emulator.change(change).unwrap();
+    }
+    let run = world.run(&words, b"").good();
+    assert!(run.stderr.contains("an earlier run was interrupted; finishing it"), "{run:#?}");
+    assert_eq!(world.keyslots(&image).0, [0, 1]);
+    world.nothing_is_under_way();
+}
+
+#[test]
+#[ignore = "needs Azure's addresses: make check-root"]
+fn rotate_refuses_what_it_cannot_renew() {
+    let world = World::new();
+    let image = world.volume("luks2", None);
+    let device = image.to_str().unwrap();
+    let key = world.path("plain.key");
+    fs::write(&key, KEY).unwrap();
+    let before = fs::read(&image).unwrap();
+    world.run(&["rotate", "nobody"], b"").refuses(1, "no line for nobody");
+    world.bektab(&[&format!("data1 {device} {} timeout=20", key.display())]);
+    world.run(&["rotate", "data1"], b"").refuses(4, "is not wrapped: enroll it first");
+    world.bektab(&[&format!("data1 {device} {VAULT}/secrets/plain timeout=20")]);
+    world.run(&["rotate", "data1"], b"").refuses(4, "its key is not wrapped now: name a KEK");
+    assert!(fs::read(&image).unwrap() == before);
+    world.run(&["rotate", "data1", "--kek", KEK], b"").good();
+    world.opens_by_line().good();
+}
+
+/// The new passphrase goes to wrapKey and to the header, and nowhere else.
+#[test]
+#[ignore = "needs Azure's addresses: make check-root"]
+fn nothing_that_is_left_behind_holds_a_key() {
+    let world = World::new();
+    let image = world.volume("luks2", None);
+    enroll(&world, &image, &["--to-token", "--to-file", "/etc/w.wrapped"]);
+    let run = world.run(&["rotate", "data1", "-v"], b"").good();
+    // 172 characters of base64 that end as ADE's passphrases do.
+    let passphrase = |text: &str| {
+        let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)));
+        words.any(|word| word.len() == 172 && word.ends_with("=="))
+    };
+    assert!(passphrase(KEY));
+    assert!(!passphrase(&run.stderr) && !passphrase(&run.stdout));
+    for directory in ["/etc", "/var/lib"] {
+        for file in files(directory.as_ref()) {
+            let text = fs::read(&file).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text).into_owned();
+            assert!(!text.contains("\"wrapped\"") || !passphrase(&text), "{}", file.display());
+            assert!(!file.ends_with("w.wrapped") || !passphrase(&text));
+        }
+    }
+}
+
+fn files(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => found.extend(files(&entry.path())),
+            Ok(kind) if kind.is_file() => found.push(entry.path()),
+            _ => {}
+        }
+    }
+    found
+}
