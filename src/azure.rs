@@ -103,7 +103,7 @@ impl Azure {
     pub fn new(http: Box<dyn Http>, settings: Settings) -> Self {
         Self {
             http,
-            credential: Box::new(ManagedIdentity { identity: settings.identity }),
+            credential: Box::new(ManagedIdentity::new(settings.identity)),
             trust: Trust::new(&settings.suffixes),
             random: settings.random,
             tokens: BTreeMap::new(),
@@ -121,6 +121,24 @@ impl Azure {
     /// How it signs in, or signed in last.
     pub fn way(&self) -> Way {
         self.credential.way()
+    }
+
+    /// What `work` does while the identity `hint` asks, unless another one was chosen.
+    ///
+    /// The tokens of one identity are not the other's: what `work` gets is forgotten with it.
+    pub fn as_identity<T>(
+        &mut self,
+        hint: Option<&Identity>,
+        work: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        if hint.is_none() || !self.credential.ask_as(hint) {
+            return work(self);
+        }
+        let tokens = std::mem::take(&mut self.tokens);
+        let done = work(self);
+        self.tokens = tokens;
+        self.credential.ask_as(None);
+        done
     }
 
     /// Whether `host` may be given a token; asks nobody.

@@ -35,6 +35,7 @@ pub mod secrets;
 mod sources;
 mod status;
 mod table;
+mod token;
 
 /// How long a busy mapping is tried at the most, whatever `timeout=` says: at shutdown every
 /// second counts, and systemd-shutdown takes down what is left.
@@ -90,6 +91,10 @@ fn run(command: &Command) -> Result<(), Error> {
             report::result(&status::run(Path::new("/"), names, command.json)?);
             Ok(())
         }
+        Action::Token(args) => {
+            report::result(&token::run(Path::new("/"), args, command.json)?);
+            Ok(())
+        }
         Action::Version => {
             report::result(concat!("bek-unlock ", env!("CARGO_PKG_VERSION"), "\n"));
             Ok(())
@@ -135,6 +140,7 @@ fn crashed(action: &Action, place: String) -> Error {
         Action::Keyscript => error(Goal::Unlock),
         Action::Secrets(_) => error(Goal::List),
         Action::Status { .. } => error(Goal::Show),
+        Action::Token(_) => error(Goal::Token),
     }
 }
 

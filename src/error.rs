@@ -59,8 +59,10 @@ pub enum Goal {
     List,
     /// Anything that ends before a volume is known.
     Run,
-    /// `status`.
+    /// `status`, `token show`.
     Show,
+    /// `token assign`, `token import`, `token remove`.
+    Token,
     /// `attach`.
     Unlock,
 }
@@ -114,6 +116,7 @@ impl fmt::Display for Error {
             Goal::List => "cannot list the disk secrets",
             Goal::Run => "cannot run",
             Goal::Show => "cannot show",
+            Goal::Token => "cannot change the tokens",
             Goal::Unlock => "cannot unlock",
         })?;
         if let Some(volume) = &self.volume {
@@ -390,7 +393,15 @@ impl Kind {
             | Self::KeyDiskMissing { .. }
             | Self::KeyDiskUnreadable { .. }
             | Self::KeyFileUnusable { .. }
-            | Self::MaterialRefused { refusal: Refusal::NoToken, .. }
+            | Self::MaterialRefused {
+                refusal:
+                    Refusal::KeyslotMissing { .. }
+                    | Refusal::NoToken
+                    | Refusal::NoTokens { .. }
+                    | Refusal::TokenMissing { .. }
+                    | Refusal::TokenTwice { .. },
+                ..
+            }
             | Self::MemoryShort { .. }
             | Self::NoTarget(_)
             | Self::NotRekeyable { .. }

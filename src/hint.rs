@@ -19,7 +19,7 @@ mod sign_in;
 /// What to do next about a failure, where it happened: with bektab's lines, or with flags.
 pub fn for_error(error: &Error) -> Vec<String> {
     let own = match error.goal {
-        Goal::Enroll | Goal::List | Goal::Recover => flags::advice(&error.kind),
+        Goal::Enroll | Goal::List | Goal::Recover | Goal::Token => flags::advice(&error.kind),
         Goal::Close | Goal::Decode | Goal::Rotate | Goal::Run | Goal::Show | Goal::Unlock => None,
     };
     own.map_or_else(

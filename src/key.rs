@@ -62,7 +62,7 @@ pub enum SourceName {
     KeyDisk,
     /// A key or wrapped-key file, or what somebody pasted.
     File,
-    /// A token in a LUKS2 header, where ADE puts the wrapped key of a confidential VM's disk.
+    /// A token in a LUKS2 header: ours, or that of a confidential VM.s disk.
     Token,
     /// A secret in Key Vault, by URL or by tags.
     KeyVault,

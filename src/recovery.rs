@@ -21,12 +21,13 @@ pub mod no_target;
 mod password;
 pub mod refusal;
 pub mod target;
+pub mod tokens;
 
 use std::fmt;
 
 use crate::azure::id::KeyId;
 use crate::secret::Secret;
-use crate::volume::KekAlgorithm;
+use crate::volume::{Identity, KekAlgorithm};
 use bek::Guid;
 use form::Found;
 use layer::Layer;
@@ -72,7 +73,7 @@ pub enum Source {
     Secret,
     /// Text by itself.
     Text,
-    /// A LUKS2 token of a confidential VM.
+    /// A LUKS2 token, ours or that of a confidential VM.
     Token,
 }
 
@@ -118,6 +119,8 @@ pub struct Wrapped {
     pub kek: Option<KeyId>,
     /// The algorithm, where that is known.
     pub algorithm: Option<KekAlgorithm>,
+    /// Which of the VM's managed identities is to ask, where that is known.
+    pub identity: Option<Identity>,
     /// What stands where the KEK's URL should, and is none; printable.
     pub no_kek: Option<String>,
     /// What stands where the algorithm should, and is none; printable.

@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod change;
+
 use std::fmt;
 
 use base64::Engine;
@@ -14,7 +16,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::azure::id::KeyId;
 use crate::azure::wrapped::fits;
-use crate::config::flag::Flag;
 use crate::error::printable;
 use crate::volume::{Identity, KekAlgorithm};
 
@@ -136,7 +137,7 @@ impl Token {
 
 /// `client-id:UUID` and its like, as identity= of bektab(5) has it.
 pub fn identity(text: &str) -> Option<Identity> {
-    Flag { name: "identity".to_owned(), text: text.to_owned() }.identity().ok()
+    Identity::parse(text)
 }
 
 impl fmt::Display for Problem {

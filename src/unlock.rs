@@ -16,7 +16,7 @@ use crate::error::{Error, Goal, Kind};
 use crate::header::Headers;
 use crate::header::choice::Why;
 use crate::key::{KeySource, SourceName};
-use crate::mapping::{Header, Luks, Mapping, Mappings, Memory};
+use crate::mapping::{Format, Header, Luks, Mapping, Mappings, Memory};
 use crate::volume::{DeviceSpec, HeaderSpec, Volume};
 
 use attempt::{Attempt, Fit};
@@ -54,10 +54,28 @@ pub struct World<'a> {
     pub memory: &'a dyn Memory,
 }
 
+/// An encrypted device whose header was read: where more of its key may be found.
+#[derive(Clone, Debug)]
+pub struct Encrypted {
+    /// The device; its slot decides which key file is its own.
+    pub device: PathBuf,
+    /// As what it is encrypted.
+    pub format: Format,
+    /// Where the header's bytes can be read, which may hold tokens: the device itself, or the copy
+    /// in memory of a detached one.
+    pub header: PathBuf,
+    /// What messages call the header: a copy in memory has no name of its own.
+    pub place: String,
+}
+
 /// Makes the key sources of a volume once its device is known, in the order of trying.
 pub trait Sources {
-    /// The sources; the device's slot decides which key file is its own.
-    fn of<'a>(&'a mut self, volume: &'a Volume, device: &Path) -> Vec<Box<dyn KeySource + 'a>>;
+    /// The sources; those that nothing on the device speaks for are left out.
+    fn of<'a>(
+        &'a mut self,
+        volume: &'a Volume,
+        encrypted: &Encrypted,
+    ) -> Vec<Box<dyn KeySource + 'a>>;
 }
 
 /// A volume that is open now.
@@ -142,14 +160,15 @@ fn open(
     };
     let device = wait_for_device(volume, world, deadline).map_err(|kind| fail(None, kind))?;
     let fail = |kind: Kind| fail(Some(&device), kind);
-    let (mut luks, detached) = match header::load(volume, &device, world, deadline) {
+    let mut loaded = match header::load(volume, &device, world, deadline) {
         Err(Kind::HeaderUnusable { .. }) if is_new_resource_disk(volume, &device, world) => {
             return Ok(Outcome::NewResourceDisk { device });
         }
         loaded => loaded.map_err(fail)?,
     };
-    let mut attempt = Attempt { volume, luks: &mut *luks, memory: world.memory, deadline };
-    let asked = ask_all(&mut attempt, sources.of(volume, &device));
+    let sources = sources.of(volume, &loaded.encrypted(&device));
+    let mut attempt = Attempt { volume, luks: &mut *loaded.luks, memory: world.memory, deadline };
+    let asked = ask_all(&mut attempt, sources);
     let (key, passed_over) = match asked {
         Ok(found) => found,
         Err(Error { kind: kind @ (Kind::NameInUse { .. } | Kind::VolumeBusy { .. }), .. }) => {
@@ -157,10 +176,11 @@ fn open(
         }
         Err(error) => return Err(error.volume(&volume.name).device(Some(&device))),
     };
-    let header = luks.header().clone();
+    let header = loaded.luks.header().clone();
     let kind = Some(header.format.as_str());
     verify(volume, kind, world, deadline).map_err(fail)?;
-    Ok(Outcome::Opened(Box::new(Opened::with(key, device.clone(), header, detached, passed_over))))
+    let opened = Opened::with(key, device.clone(), header, loaded.detached, passed_over);
+    Ok(Outcome::Opened(Box::new(opened)))
 }
 
 /// Finds the key of `volume` for somebody else, who opens it and looks at its content.
@@ -176,13 +196,14 @@ pub fn find_key(
         Error::new(Goal::Unlock, kind).volume(&volume.name).device(device)
     };
     let device = wait_for_device(volume, world, deadline).map_err(|kind| fail(None, kind))?;
-    let (mut luks, detached) =
+    let mut loaded =
         header::load(volume, &device, world, deadline).map_err(|kind| fail(Some(&device), kind))?;
-    let mut attempt = Attempt { volume, luks: &mut *luks, memory: world.memory, deadline };
-    let (key, passed_over) = ask_all(&mut attempt, sources.of(volume, &device))
+    let sources = sources.of(volume, &loaded.encrypted(&device));
+    let mut attempt = Attempt { volume, luks: &mut *loaded.luks, memory: world.memory, deadline };
+    let (key, passed_over) = ask_all(&mut attempt, sources)
         .map_err(|error| error.volume(&volume.name).device(Some(&device)))?;
-    let header = luks.header().clone();
-    Ok(Opened::with(key, device, header, detached, passed_over))
+    let header = loaded.luks.header().clone();
+    Ok(Opened::with(key, device, header, loaded.detached, passed_over))
 }
 
 /// Success when the mapping is ours, `NameInUse` when it is another device's.

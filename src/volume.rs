@@ -15,7 +15,7 @@ use crate::azure::id::SecretId;
 pub use device::{DeviceSpec, udev_escape};
 pub use header::HeaderSpec;
 pub use network::Network;
-pub use options::{Content, Encryption, Identity, KekAlgorithm, Limit, Options};
+pub use options::{Content, Encryption, Identity, KekAlgorithm, Limit, Options, is_uuid};
 
 mod device;
 pub mod header;
@@ -104,7 +104,7 @@ impl fmt::Display for NameProblem {
 pub enum KeySpec {
     /// A bare name, or a path below /mnt/azure_bek_disk: that key file on the key disk.
     KeyFile(KeyFileName),
-    /// `-` or `none`: the key disk first, then Key Vault by tags.
+    /// `-` or `none`: the key disk first, then a token in the header, then Key Vault by tags.
     Find,
     /// An absolute path: a file that holds the key or the wrapped key.
     Path(PathBuf),

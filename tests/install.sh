@@ -79,6 +79,7 @@ share/man/man7/bek-unlock-initramfs.7
 share/man/man7/bek-unlock-messages.7
 share/man/man8/bek-unlock-generator.8
 share/man/man8/bek-unlock-recover.8
+share/man/man8/bek-unlock-token.8
 share/man/man8/bek-unlock.8
 FILES
 }

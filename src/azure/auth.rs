@@ -51,6 +51,12 @@ pub trait Credential {
 
     /// How the last token was got, or the next one will be.
     fn way(&self) -> Way;
+
+    /// Asks as `hint` from now on, where nobody chose who asks; with `None` as before. Whether that
+    /// changes anything.
+    fn ask_as(&mut self, _hint: Option<&Identity>) -> bool {
+        false
+    }
 }
 
 /// What a credential may use to get one token.
@@ -153,17 +159,34 @@ pub fn credential(
 #[derive(Debug)]
 pub struct ManagedIdentity {
     /// `identity=`; `None` lets IMDS choose the only one.
-    pub identity: Option<Identity>,
+    identity: Option<Identity>,
+    /// Who a token in a header says was meant to ask.
+    hint: Option<Identity>,
+}
+
+impl ManagedIdentity {
+    /// The one that was chosen, or the only one.
+    pub fn new(identity: Option<Identity>) -> Self {
+        Self { identity, hint: None }
+    }
 }
 
 impl Credential for ManagedIdentity {
     fn token(&mut self, exchange: &mut Exchange<'_>) -> Result<Token, Kind> {
         let Exchange { http, audience, random, deadline } = exchange;
-        imds::token(*http, self.identity.as_ref(), audience, *random, deadline)
+        let identity = self.identity.as_ref().or(self.hint.as_ref());
+        imds::token(*http, identity, audience, *random, deadline)
     }
 
     fn way(&self) -> Way {
         Way::ManagedIdentity
+    }
+
+    fn ask_as(&mut self, hint: Option<&Identity>) -> bool {
+        if self.identity.is_none() {
+            self.hint = hint.cloned();
+        }
+        self.identity.is_none()
     }
 }
 

@@ -14,6 +14,7 @@ use enroll::EnrollArgs;
 use recover::RecoverArgs;
 use rotate::RotateArgs;
 use secrets::SecretsArgs;
+use token::TokenArgs;
 use words::{Stop, Word, Words};
 
 pub use help::HELP;
@@ -26,6 +27,7 @@ mod plan;
 pub mod recover;
 pub mod rotate;
 pub mod secrets;
+pub mod token;
 mod words;
 
 /// What to do.
@@ -88,6 +90,8 @@ pub enum Action {
         /// Which ones; all when empty.
         names: Vec<VolumeName>,
     },
+    /// Show or change the tokens in a LUKS2 header.
+    Token(TokenArgs),
     /// Print the version.
     Version,
 }
@@ -147,6 +151,7 @@ fn action(words: &mut Words) -> Result<Action, Stop> {
             let names = words.arguments("status")?;
             Action::Status { names: names.iter().map(|n| volume(n)).collect::<Result<_, _>>()? }
         }
+        "token" => Action::Token(token::parse(words)?),
         word => return Err(format!("there is no command {word:?}").into()),
     })
 }

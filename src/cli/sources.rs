@@ -13,6 +13,7 @@ use crate::device::Devices;
 use crate::edge::askpass::SystemdAskPassword;
 use crate::edge::block::BlockDevices;
 use crate::edge::file::SystemFiles;
+use crate::edge::given::HeaderMetadata;
 use crate::edge::http::{Endpoints, Network};
 use crate::edge::key_disk::{AttachedKeyDisks, configured_name};
 use crate::edge::resolver::Resolver;
@@ -20,12 +21,14 @@ use crate::error::Kind;
 use crate::key::candidates::Wanted;
 use crate::key::disk::KeyDisk;
 use crate::key::file::KeyFile;
+use crate::key::material::{Material, Use};
 use crate::key::prompt::Prompt;
 use crate::key::unwrap::Unwrap;
 use crate::key::vault::{Kek, KeyVault, Lookup, MachineName};
 use crate::key::{Candidate, KeySource, SourceName};
+use crate::mapping::Format;
 use crate::slot;
-use crate::unlock::Sources;
+use crate::unlock::{Encrypted, Sources};
 use crate::volume::{KeySpec, Volume};
 
 /// The sources of one volume; they share one Azure client, so that nothing is asked twice.
@@ -80,6 +83,23 @@ impl KeySources {
         Wanted::new(named, configured_name(), slot)
     }
 
+    /// The tokens in the header, where it has one.
+    fn token(&self, volume: &Volume, encrypted: &Encrypted) -> Option<Box<dyn KeySource>> {
+        let metadata = HeaderMetadata::of(encrypted);
+        if encrypted.format != Format::Luks2 || !metadata.has_token() {
+            return None;
+        }
+        let place = metadata.shown();
+        let options = &volume.options;
+        let kek = Kek { key: options.kek.clone(), algorithm: options.kek_algorithm };
+        Some(Box::new(Material::new(
+            (metadata, place),
+            (SourceName::Token, Use::WrappedKeys),
+            Rc::clone(&self.azure),
+            kek,
+        )))
+    }
+
     /// Key Vault by tags, where bektab names a vault to look in.
     fn by_tags(&self, volume: &Volume, wanted: &Wanted) -> Option<KeyVault> {
         let vault = volume.options.vault.clone()?;
@@ -113,10 +133,14 @@ impl OnlyKeyVault {
 }
 
 impl Sources for OnlyKeyVault {
-    fn of<'a>(&'a mut self, volume: &'a Volume, device: &Path) -> Vec<Box<dyn KeySource + 'a>> {
+    fn of<'a>(
+        &'a mut self,
+        volume: &'a Volume,
+        encrypted: &Encrypted,
+    ) -> Vec<Box<dyn KeySource + 'a>> {
         let source = match &volume.key {
             KeySpec::Secret(id) => Some(self.all.key_vault(volume, Lookup::Secret(id.clone()))),
-            _ => self.all.by_tags(volume, &self.all.wanted(volume, device)),
+            _ => self.all.by_tags(volume, &self.all.wanted(volume, &encrypted.device)),
         };
         self.asked.borrow_mut().extend(source);
         vec![Box::new(Shared(Rc::clone(&self.asked)))]
@@ -137,8 +161,12 @@ impl KeySource for Shared {
 }
 
 impl Sources for KeySources {
-    fn of<'a>(&'a mut self, volume: &'a Volume, device: &Path) -> Vec<Box<dyn KeySource + 'a>> {
-        let wanted = self.wanted(volume, device);
+    fn of<'a>(
+        &'a mut self,
+        volume: &'a Volume,
+        encrypted: &Encrypted,
+    ) -> Vec<Box<dyn KeySource + 'a>> {
+        let wanted = self.wanted(volume, &encrypted.device);
         let by_tags = self.by_tags(volume, &wanted);
         let mut sources: Vec<Box<dyn KeySource + 'a>> = match &volume.key {
             KeySpec::Find | KeySpec::KeyFile(_) => {
@@ -151,6 +179,9 @@ impl Sources for KeySources {
                 vec![Box::new(self.key_vault(volume, Lookup::Secret(id.clone())))]
             }
         };
+        if volume.key == KeySpec::Find {
+            sources.extend(self.token(volume, encrypted));
+        }
         if let Some(source) = by_tags {
             sources.push(Box::new(source));
         }

@@ -97,6 +97,16 @@ impl Flag {
         })
     }
 
+    /// `--key-slot`.
+    pub fn slot(&self) -> Result<u32, Kind> {
+        self.read(value::slot)
+    }
+
+    /// `--token`: its number in a header.
+    pub fn token(&self) -> Result<u32, Kind> {
+        self.read(value::token)
+    }
+
     /// `--vault-suffix`.
     pub fn suffix(&self) -> Result<Host, Kind> {
         self.read(value::suffix)

@@ -9,8 +9,8 @@
 use super::ade::{KEYSCRIPT, OS_MAPPER, STATE_DIRECTORY};
 use super::line::{Fault, Word};
 use super::option_table;
-use super::option_value::is_uuid;
 use crate::error::printable;
+use crate::volume::is_uuid;
 use crate::volume::{DeviceSpec, VolumeName};
 
 /// A physical line, taken apart.

@@ -8,14 +8,15 @@ use super::timespan;
 use super::url::{self, Wanted};
 use crate::azure::id::{Host, KeyId, VaultUrl};
 use crate::volume::header::{HeaderSpec, device_colon};
-use crate::volume::{Content, DeviceSpec, Identity, KekAlgorithm, Limit};
+use crate::volume::{Content, DeviceSpec, Identity, KekAlgorithm, Limit, is_uuid};
 
 /// Key Vault's longest tag value (Microsoft, "About Azure Key Vault keys, secrets and
 /// certificates").
 const TAG_VALUE_MAX: usize = 256;
 
-/// The highest keyslot of LUKS2 (`LUKS2_KEYSLOTS_MAX` is 32); LUKS1 has 8.
-const KEYSLOT_MAX: u32 = 31;
+/// The highest keyslot and token of LUKS2 (`LUKS2_KEYSLOTS_MAX` and `LUKS2_TOKENS_MAX` are 32);
+/// LUKS1 has 8 keyslots.
+const SLOT_MAX: u32 = 31;
 
 /// `kek-algorithm=`.
 pub(super) fn algorithm(value: &Value) -> Result<KekAlgorithm, Fault> {
@@ -62,16 +63,13 @@ pub(super) fn identity(value: &Value) -> Result<Identity, Fault> {
         let message = "an identity is client-id:UUID, object-id:UUID or resource-id:/...";
         return Err(value.part(0..kind.len(), message).suggest(meant));
     };
-    let range = kind.len() + 1..text.len();
-    match kind {
-        "resource-id" if id.starts_with('/') && id.len() > 1 && !id.contains(' ') => {
-            Ok(Identity::Resource(id.to_owned()))
-        }
-        "resource-id" => Err(value.part(range, "a resource id starts with /subscriptions/")),
-        _ if !is_uuid(id) => Err(value.part(range, "not a UUID")),
-        "client-id" => Ok(Identity::Client(id.to_ascii_lowercase())),
-        _ => Ok(Identity::Object(id.to_ascii_lowercase())),
-    }
+    Identity::parse(text).ok_or_else(|| {
+        let message = match kind {
+            "resource-id" => "a resource id starts with /subscriptions/",
+            _ => "not a UUID",
+        };
+        value.part(text.len() - id.len()..text.len(), message)
+    })
 }
 
 /// `kek=`.
@@ -111,10 +109,18 @@ pub(super) fn plain_path(value: &Value, refusal: &str) -> Result<PathBuf, Fault>
 
 /// `key-slot=`.
 pub(super) fn slot(value: &Value) -> Result<u32, Fault> {
+    below_32(value).ok_or_else(|| value.fault("a keyslot is a number from 0 to 31"))
+}
+
+/// The number of a token; LUKS2 has as many as keyslots.
+pub(super) fn token(value: &Value) -> Result<u32, Fault> {
+    below_32(value).ok_or_else(|| value.fault("a token is a number from 0 to 31"))
+}
+
+fn below_32(value: &Value) -> Option<u32> {
     let digits = value.as_str().bytes().all(|b| b.is_ascii_digit());
-    let slot = if digits { value.as_str().parse().ok() } else { None };
-    slot.filter(|slot| *slot <= KEYSLOT_MAX)
-        .ok_or_else(|| value.fault(format!("a keyslot is a number from 0 to {KEYSLOT_MAX}")))
+    let number: Option<u32> = if digits { value.as_str().parse().ok() } else { None };
+    number.filter(|number| *number <= SLOT_MAX)
 }
 
 /// `vault-suffix=`.
@@ -130,15 +136,6 @@ pub(super) fn suffix(value: &Value) -> Result<Host, Fault> {
 /// `vault=`.
 pub(super) fn vault(value: &Value) -> Result<VaultUrl, Fault> {
     VaultUrl::parse(value.as_str()).ok_or_else(|| url::explain(value, Wanted::Vault))
-}
-
-/// Whether `text` is a UUID in its canonical form (RFC 9562, section 4), in either case.
-pub(super) fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, b)| match at {
-            8 | 13 | 18 | 23 => b == b'-',
-            _ => b.is_ascii_hexdigit(),
-        })
 }
 
 /// Whether `text` is the UUID of a partition: of a GPT, or the number of a DOS partition table and

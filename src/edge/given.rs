@@ -3,15 +3,18 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::edge::key_paste;
 use crate::error::{FileProblem, Kind, printable};
+use crate::header::Headers;
 use crate::header::identity::{self, Problem};
 use crate::key::material::Given;
-use crate::recovery::LIMIT;
 use crate::recovery::refusal::Refusal;
+use crate::recovery::{LIMIT, tokens};
 use crate::secret::Secret;
+use crate::unlock::Encrypted;
+use crate::volume::HeaderSpec;
 
 /// A file, or a pipe that has a name (`<(command)` of a shell).
 #[derive(Clone, Debug)]
@@ -28,6 +31,50 @@ pub struct HeaderMetadata {
     pub path: PathBuf,
     /// What messages call it: a copy in memory has no name of its own.
     pub place: String,
+}
+
+impl HeaderMetadata {
+    /// Of `device`, or of the header that is apart; a copy of that one stays readable as long as
+    /// `headers` lives.
+    ///
+    /// Errors: `HeaderUnusable`, also where there is none: nobody attaches a disk while this waits.
+    pub fn at(
+        device: &Path,
+        apart: Option<&HeaderSpec>,
+        headers: &mut dyn Headers,
+    ) -> Result<Self, Kind> {
+        let Some(spec) = apart else {
+            return Ok(Self { path: device.to_owned(), place: device.display().to_string() });
+        };
+        let place = spec.to_string();
+        let missing = || Kind::HeaderUnusable {
+            path: PathBuf::from(&place),
+            reason: "no such file or device".to_owned(),
+        };
+        let path = headers.read(spec, true)?.ok_or_else(missing)?.copy;
+        Ok(Self { path, place })
+    }
+
+    /// Of the device or the copy that an unlock has read.
+    pub fn of(encrypted: &Encrypted) -> Self {
+        Self { path: encrypted.header.clone(), place: encrypted.place.clone() }
+    }
+
+    /// What messages call it as a place of keys.
+    pub fn shown(&self) -> String {
+        format!("the header in {}", self.place)
+    }
+
+    /// Whether there is a token with a key in it, understood or not: without one the header is no
+    /// key source, and there is nothing to report.
+    pub fn has_token(&self) -> bool {
+        let tokens = self.clone().read().map(|json| tokens::of_header(&json));
+        match tokens {
+            Ok(Ok(tokens)) => !tokens.is_empty(),
+            // Nobody can tell. Libcryptsetup, which has read it before, will say so.
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
 }
 
 impl Given for GivenFile {
@@ -64,10 +111,9 @@ impl Given for HeaderMetadata {
         let read = File::open(&self.path).map_err(Problem::from);
         read.and_then(|mut file| identity::metadata(&mut file)).map_err(|problem| match problem {
             // LUKS1 has no place for one.
-            Problem::NotLuks => Kind::MaterialRefused {
-                what: format!("the header in {}", self.place),
-                refusal: Refusal::NoToken,
-            },
+            Problem::NotLuks => {
+                Kind::MaterialRefused { what: self.shown(), refusal: Refusal::NoToken }
+            }
             problem => Kind::HeaderUnusable {
                 path: PathBuf::from(&self.place),
                 reason: printable(&problem.to_string(), 120),

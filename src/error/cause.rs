@@ -4,6 +4,7 @@
 //! (facts.rs); what to do about it is hint.rs's.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::{FileProblem, Kind, SecretProblem, TrustProblem, seconds, short};
 use crate::volume::{DeviceSpec, KeyFileName};
@@ -30,6 +31,10 @@ impl fmt::Display for Kind {
             Self::Internal { call, reason } => write!(f, "{call}: {reason}"),
             Self::KekMissing { kek } => {
                 write!(f, "key vault {}: HTTP 404 KeyNotFound ({})", short(kek.host()), kek.short())
+            }
+            // Somebody who only looked has not waited.
+            Self::KeyDiskMissing { waited } if *waited < Duration::from_secs(1) => {
+                f.write_str("no key disk (vfat, label \"BEK VOLUME\") is attached")
             }
             Self::KeyDiskMissing { waited } => write!(
                 f,
@@ -198,7 +203,6 @@ fn distrust(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
     use crate::azure::id::Host;

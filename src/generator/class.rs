@@ -97,6 +97,12 @@ mod tests {
     fn a_secret_and_netdev_make_it_remote() {
         let secret = SecretId::parse("https://v.vault.azure.net/secrets/bek-1").unwrap();
         assert_eq!(class(KeySpec::Secret(secret), |_| {}), (Network::Always, true));
-        assert_eq!(class(KeySpec::Find, |o| o.netdev = true), (Network::Never, true));
+        let file = KeySpec::KeyFile(KeyFileName::parse("LinuxPassPhraseFileName").unwrap());
+        assert_eq!(class(file, |o| o.netdev = true), (Network::Never, true));
+    }
+
+    #[test]
+    fn a_key_to_be_found_may_be_a_token_where_the_line_says_netdev() {
+        assert_eq!(class(KeySpec::Find, |o| o.netdev = true), (Network::Maybe, true));
     }
 }

@@ -1,5 +1,6 @@
 //! What to do with a text that was given as a key, or to find one in, and was refused.
 
+use crate::mapping::Format;
 use crate::recovery::refusal::Refusal;
 
 /// What to do with a text that holds no key, instead of pasting it again as it is.
@@ -38,7 +39,10 @@ pub(super) fn refused(refusal: &Refusal) -> &'static [&'static str] {
         Refusal::NoMember | Refusal::NotText { .. } | Refusal::Pem => {
             &["give the answer of unwrapKey, or the secret with its value"]
         }
-        Refusal::NoToken => &["only disks of confidential VMs have one: is it such a disk?"],
+        Refusal::NoToken => &[
+            "what it has: cryptsetup luksDump DEVICE",
+            "only disks of confidential VMs and those that enroll gave one have such a token",
+        ],
         Refusal::NotWrapped { .. } => &["is it the right secret? its tags say that it is wrapped"],
         Refusal::Nul => &["take them out first: tr -d '\\000'"],
         Refusal::RecoveryPassword(_) => {
@@ -49,6 +53,17 @@ pub(super) fn refused(refusal: &Refusal) -> &'static [&'static str] {
             "only its KEK can open it: give this value to unwrapKey first",
             "then decode the answer; see: az keyvault key decrypt --help",
         ],
+        Refusal::NoTokens { format: Format::Bitlk } => &["its keys are Windows': manage-bde"],
+        Refusal::NoTokens { .. } => &["convert it to LUKS2 first: cryptsetup convert --help"],
+        Refusal::KeyslotMissing { .. } => {
+            &["name one that is in use with --key-slot; see: cryptsetup luksDump DEVICE"]
+        }
+        Refusal::InClear => &["whoever sees the disk could open it; such a token is not added"],
+        Refusal::TokenMissing { .. } => &["see which there are: bek-unlock token show DEVICE"],
+        Refusal::TokenTwice { .. } => {
+            &["nothing is left to do; to replace it, remove that one first"]
+        }
+        Refusal::Token(_) => &["see bek-unlock-token(8), THE TOKEN; it is read strictly"],
         Refusal::TokenVersion { .. } => &["a newer bek-unlock may know it"],
         Refusal::TooLarge { .. } => &["is this the right file? a key has 65,536 bytes at most"],
         Refusal::Twice => &["take the outer layer off first, if that is right: base64 -d"],

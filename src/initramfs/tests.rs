@@ -215,6 +215,8 @@ fn the_network_and_its_files_come_only_with_key_vault() {
     let vault = ",vault=https://v.vault.azure.net";
     for (key, options, expected) in [
         ("-", "", None),
+        ("-", ",_netdev", Some(Network::Maybe)),
+        ("LinuxPassPhraseFileName", ",_netdev", None),
         ("-", vault, Some(Network::Maybe)),
         ("LinuxPassPhraseFileName", kek, Some(Network::Always)),
         ("https://v.vault.azure.net/secrets/s", "", Some(Network::Always)),

@@ -141,7 +141,10 @@ impl<G: Given> Material<G> {
         let mut failure = None;
         for kek in keks {
             let mut azure = self.azure.borrow_mut();
-            match azure.unwrap_key(kek, algorithm, key.bytes.expose(), deadline) {
+            let unwrapped = azure.as_identity(key.identity.as_ref(), |azure| {
+                azure.unwrap_key(kek, algorithm, key.bytes.expose(), deadline)
+            });
+            match unwrapped {
                 Ok(secret) => return Ok((secret, kek.clone())),
                 Err(kind) if kind.is_transient() => return Err(kind),
                 Err(kind) => {

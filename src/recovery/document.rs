@@ -7,28 +7,23 @@
 //! | `Invoke-AzKeyVaultKeyOperation` | `KeyId` | `RawResult`, a list of bytes |
 //! | a secret | `id`, `contentType`, `attributes`, `tags` | `value` |
 //! | Azure Backup ("Restore Key Vault key and secret") | `SecretData`, anywhere | `SecretData` |
-//! | LUKS2 token of a confidential VM | `type` | `Passphrase` |
+//! | LUKS2 token (tokens.rs) | `type` | `wrapped_key`, or ADE's `Passphrase` |
 //!
 //! The answer to wrapKey looks like that to unwrapKey; what is in it tells them apart.
 
 use std::borrow::Cow;
 
-use super::form::{self, About, Found};
+use super::form::{About, Found};
 use super::json::Value;
 use super::layer::Layer;
 use super::refusal::Refusal;
-use super::{Material, Source};
+use super::{Material, Source, tokens};
 use crate::azure::id::{KeyId, SecretId};
 use crate::azure::tags::{DiskTags, RawTags};
 use crate::azure::wrapped::Claim;
 use crate::error::printable;
 use crate::secret::Secret;
 use crate::volume::KekAlgorithm;
-
-/// Type of ADE's LUKS2 tokens; a rotation's backup has something behind it.
-const TOKEN_TYPE: &str = "Azure_Disk_Encryption";
-/// `PassphraseName` of tokens whose passphrase is wrapped; with any other it is plain.
-const WRAPPED_NAME: &str = "LUKSPasswordProtector";
 
 /// Everything that can be a key in `text`.
 ///
@@ -46,7 +41,7 @@ pub fn read(text: &[u8]) -> Result<Vec<Material>, Refusal> {
     }
     let mut found = Vec::new();
     backups(&document, "", &mut found);
-    tokens(&document, &mut found);
+    found.extend(tokens::materials(&document));
     if found.is_empty() {
         found.push(answer(&document));
     }
@@ -98,48 +93,11 @@ fn backup(disk: &Value<'_>, path: &str) -> Result<Material, Refusal> {
     let data = disk.text_of("SecretData").ok_or(Refusal::BackupBlob)?;
     let kek = disk.text_of("KeyUrl");
     let about =
-        About { claim: Claim::of(kek.is_some(), None), kek: kek.map(key_id), algorithm: None };
+        About { claim: Claim::of(kek.is_some(), None), kek: kek.map(key_id), ..About::nothing() };
     let secret = disk.text_of("SecretUrl").and_then(SecretId::parse);
     let label = [Some(path.to_owned()), secret.map(|id| id.short())];
     let label: Vec<String> = label.into_iter().flatten().filter(|part| !part.is_empty()).collect();
     material(Source::Backup, label.join(", "), "SecretData", Found::in_text(data.as_bytes(), about))
-}
-
-/// A token by itself, or all of them in the metadata that `luksDump --dump-json-metadata` prints.
-fn tokens(document: &Value<'_>, found: &mut Vec<Result<Material, Refusal>>) {
-    if let Some(tokens) = document.member("tokens") {
-        for (number, member) in tokens.members().unwrap_or_default() {
-            found.extend(token(member, &format!("token {}", printable(number, 10))));
-        }
-    }
-    found.extend(token(document, ""));
-}
-
-fn token(token: &Value<'_>, label: &str) -> Option<Result<Material, Refusal>> {
-    let kind = token.text_of("type")?;
-    if !kind.starts_with(TOKEN_TYPE) {
-        return None;
-    }
-    if let Some(version) = token.text_of("version").filter(|version| *version != "1.0") {
-        return Some(Err(Refusal::TokenVersion { version: printable(version, 20) }));
-    }
-    let Some(passphrase) = token.text_of("Passphrase") else {
-        return Some(Err(Refusal::NoMember));
-    };
-    let found = match token.text_of("PassphraseName") {
-        Some(name) if name != WRAPPED_NAME => {
-            form::key(Secret::new(passphrase.as_bytes().to_vec()))
-        }
-        _ => Found::in_text(
-            passphrase.as_bytes(),
-            About {
-                claim: Claim::Wrapped,
-                kek: token.text_of("KeyEncryptionKeyURL").map(key_id),
-                algorithm: Some(Ok(KekAlgorithm::RsaOaep256)),
-            },
-        ),
-    };
-    Some(material(Source::Token, label.to_owned(), "Passphrase", found))
 }
 
 /// An answer of Key Vault, whichever tool printed it, or a secret.
@@ -153,7 +111,7 @@ fn answer(document: &Value<'_>) -> Result<Material, Refusal> {
     let (source, label, about) = if is_secret {
         let tags = document.member("tags").map(tags).unwrap_or_default();
         let claim = Claim::of(tags.kek.is_some(), document.text_of("contentType"));
-        let about = About { claim, kek: tags.kek, algorithm: tags.algorithm };
+        let about = About { claim, kek: tags.kek, algorithm: tags.algorithm, ..About::nothing() };
         (Source::Secret, id.map(|id| id.short()), about)
     } else {
         let kek = document.text_of("kid").or(document.text_of("KeyId")).map(key_id);
@@ -163,7 +121,7 @@ fn answer(document: &Value<'_>) -> Result<Material, Refusal> {
             Ok(kek) => format!("{}/{}", kek.name().as_str(), kek.version().as_str()),
             Err(other) => other.clone(),
         });
-        (Source::Answer, label, About { claim: Claim::Nothing, kek, algorithm })
+        (Source::Answer, label, About { kek, algorithm, ..About::nothing() })
     };
     let found = match (value.text(), value.bytes()) {
         (Some(text), _) => Found::in_text(text.as_bytes(), about),
@@ -176,7 +134,7 @@ fn answer(document: &Value<'_>) -> Result<Material, Refusal> {
     material(source, label.unwrap_or_default(), member, found)
 }
 
-fn material(
+pub(super) fn material(
     source: Source,
     label: String,
     member: &str,
@@ -185,7 +143,7 @@ fn material(
     Ok(Material::new(source, label, found?.below(Layer::Json(member.to_owned()))))
 }
 
-fn key_id(url: &str) -> Result<KeyId, String> {
+pub(super) fn key_id(url: &str) -> Result<KeyId, String> {
     KeyId::parse(url.trim()).ok_or_else(|| printable(url, 120))
 }
 

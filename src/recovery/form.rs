@@ -9,7 +9,7 @@ use super::{Form, Key, Shape, Wrapped};
 use crate::azure::id::KeyId;
 use crate::azure::wrapped::{self, Claim};
 use crate::secret::Secret;
-use crate::volume::KekAlgorithm;
+use crate::volume::{Identity, KekAlgorithm};
 
 /// Fewer bytes that are no text are no key: somebody gave a word that looks like base64.
 const SHORTEST_BINARY: usize = 16;
@@ -22,12 +22,14 @@ pub struct About {
     pub kek: Option<Result<KeyId, String>>,
     /// The algorithm, or what else stands where its name should.
     pub algorithm: Option<Result<KekAlgorithm, String>>,
+    /// The managed identity that is to ask.
+    pub identity: Option<Identity>,
 }
 
 impl About {
     /// Nothing is known.
     pub fn nothing() -> Self {
-        Self { claim: Claim::Nothing, kek: None, algorithm: None }
+        Self { claim: Claim::Nothing, kek: None, algorithm: None, identity: None }
     }
 }
 
@@ -93,6 +95,7 @@ impl Found {
             no_algorithm: about.algorithm.and_then(Result::err),
             kek: about.kek.and_then(Result::ok),
             algorithm,
+            identity: about.identity,
         })))
     }
 }

@@ -27,6 +27,7 @@ pub fn binary(bytes: &[u8]) -> Result<Option<Form>, Refusal> {
             bytes: Secret::new(bytes.to_vec()),
             kek: None,
             algorithm: None,
+            identity: None,
             no_kek: None,
             no_algorithm: None,
         })));

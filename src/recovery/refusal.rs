@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use crate::mapping::Format;
+use crate::token;
+
 /// One reason; the sentence follows the name of what was read (`standard input is empty`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -51,6 +54,8 @@ pub enum Refusal {
     },
     /// A page for browsers, or XML.
     Html,
+    /// A token with a passphrase that is not wrapped.
+    InClear,
     /// An answer with the lines of HTTP above it.
     HttpHeader,
     /// Not JSON, though it begins like it.
@@ -64,6 +69,13 @@ pub enum Refusal {
     JsonCut,
     /// A piece of a JSON object.
     JsonPiece,
+    /// A header without that keyslot.
+    KeyslotMissing {
+        /// Its number.
+        keyslot: u32,
+        /// Those that are in use.
+        used: Vec<u32>,
+    },
     /// A length that no encoder produces.
     Length {
         /// How many characters without white space and `=`.
@@ -75,7 +87,7 @@ pub enum Refusal {
     MixedAlphabets,
     /// JSON without a member that holds a key.
     NoMember,
-    /// A header without a LUKS2 token of ADE.
+    /// A header without a LUKS2 token of a type that is known.
     NoToken,
     /// The member that should hold a key is no text.
     NotText {
@@ -113,6 +125,23 @@ pub enum Refusal {
         bytes: usize,
         /// The KEK that wrapped it, where that is known.
         kek: Option<String>,
+    },
+    /// A header that cannot have tokens.
+    NoTokens {
+        /// Whose it is.
+        format: Format,
+    },
+    /// A LUKS2 token that is none; what is wrong with it.
+    Token(token::Problem),
+    /// A header without a token of that number whose type is known.
+    TokenMissing {
+        /// The number.
+        number: u32,
+    },
+    /// A token whose key the header has in another one.
+    TokenTwice {
+        /// The number of that one.
+        number: u32,
     },
     /// A LUKS2 token of ADE in a version nobody knows.
     TokenVersion {
@@ -189,12 +218,17 @@ impl fmt::Display for Refusal {
                 Ok(())
             }
             Self::Html => f.write_str("is a web page or XML"),
+            Self::InClear => f.write_str("has a passphrase in the clear"),
             Self::HttpHeader => f.write_str("begins with the header of an HTTP answer"),
             Self::JsonBroken { line, column } => {
                 write!(f, "is no valid JSON, line {line} column {column}")
             }
             Self::JsonCut => f.write_str("is JSON that ends too early"),
             Self::JsonPiece => f.write_str("is a piece of JSON"),
+            Self::KeyslotMissing { keyslot, used } => {
+                let used: Vec<String> = used.iter().map(ToString::to_string).collect();
+                write!(f, "has no keyslot {keyslot}, only {}", used.join(", "))
+            }
             Self::Length { characters } => {
                 write!(f, "has {characters} characters of base64, a length that cannot be")
             }
@@ -203,7 +237,9 @@ impl fmt::Display for Refusal {
                 f.write_str("mixes both alphabets of base64 (+ or / and - or _)")
             }
             Self::NoMember => f.write_str("is JSON without a value"),
-            Self::NoToken => f.write_str("has no LUKS2 token of type Azure_Disk_Encryption"),
+            Self::NoToken => {
+                write!(f, "has no LUKS2 token of type {} or {}", token::TYPE, token::ADE_TYPE)
+            }
             Self::NotText { member } => write!(f, "is JSON whose \"{member}\" is no text"),
             Self::NotWrapped { bytes } => {
                 write!(f, "should be wrapped, but {bytes} bytes are no wrapped key")
@@ -226,6 +262,13 @@ impl fmt::Display for Refusal {
             Self::StillWrapped { bytes, kek: Some(kek) } => {
                 write!(f, "is still wrapped ({bytes} bytes) by {kek}")
             }
+            Self::NoTokens { format: Format::Bitlk } => {
+                f.write_str("is BitLocker's, which has no tokens")
+            }
+            Self::NoTokens { format } => write!(f, "is {format}, which has no tokens"),
+            Self::Token(problem) => write!(f, "is no usable LUKS2 token: {problem}"),
+            Self::TokenMissing { number } => write!(f, "has no such token {number}"),
+            Self::TokenTwice { number } => write!(f, "has the key that token {number} has already"),
             Self::TokenVersion { version } => {
                 write!(f, "is a token of ADE in the unknown version \"{version}\"")
             }

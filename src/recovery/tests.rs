@@ -388,6 +388,78 @@ fn a_token_of_a_confidential_vm_is_wrapped_or_plain_as_it_says() {
 }
 
 #[test]
+fn a_token_of_this_program_is_wrapped_and_read_strictly() {
+    let bytes = random(5, 256);
+    let identity = "client-id:6f1c0d52-0000-4000-8000-000000000001";
+    let token = json!({"type": "bek-unlock", "keyslots": ["1"], "version": "1", "kek": KEK,
+        "algorithm": "RSA-OAEP", "wrapped_key": BASE64_URL_SAFE_NO_PAD.encode(&bytes),
+        "identity": identity});
+    let (found, origin) = wrapped(token.to_string());
+    assert_eq!(found.bytes.expose(), bytes);
+    assert_eq!(found.kek.unwrap().to_string(), KEK);
+    assert_eq!(found.algorithm, Some(KekAlgorithm::RsaOaep));
+    assert_eq!(found.identity.unwrap().to_string(), identity);
+    assert_eq!(origin.source, Source::Token);
+    let in_header = |token: &serde_json::Value| json!({"tokens": {"3": token}}).to_string();
+    let (_, origin) = wrapped(in_header(&token));
+    assert_eq!(origin.label, "token 3");
+    let with = |name: &str, value: serde_json::Value| {
+        let mut changed = token.clone();
+        changed[name] = value;
+        changed
+    };
+    for (odd, words) in [
+        (with("version", json!("2")), "it has version \"2\""),
+        (with("version", json!("2\u{1b}[2J")), "it has version \"2?[2J\""),
+        (with("kek", json!("https://contoso-kv.vault.azure.net/keys/kek")), "its \"kek\" is not"),
+        (with("algorithm", json!("ROT13")), "its \"algorithm\" is not"),
+        (with("wrapped_key", json!(BASE64_STANDARD.encode(&bytes))), "its \"wrapped_key\" is not"),
+        (with("wrapped_key", json!("QUJD")), "its \"wrapped_key\" is not"),
+        (with("identity", json!("client-id:me")), "its \"identity\" is not"),
+        (with("identity", json!("resource-id:/a\nb")), "its \"identity\" is not"),
+        (with("identity", json!(true)), "not the JSON of a token"),
+        (with("keyslots", json!([1])), "not the JSON of a token"),
+        (with("keyslots", json!({})), "not the JSON of a token"),
+        (with("more", json!("x")), "not the JSON of a token"),
+        (with("more", json!("x".repeat(20_000))), "not the JSON of a token"),
+    ] {
+        for text in [odd.to_string(), in_header(&odd)] {
+            let said = refusal(text).to_string();
+            assert!(said.contains(words), "{odd}: {said}");
+        }
+    }
+    let twice = token.to_string().replacen('{', "{\"KEK\":\"x\",", 1);
+    assert!(matches!(refusal(twice), Refusal::Duplicate { .. }));
+    // One that can be used is enough.
+    let both = json!({"tokens": {"0": with("version", json!("2")), "1": token}});
+    assert_eq!(recognised(both.to_string()).unwrap().len(), 1);
+}
+
+#[test]
+fn the_tokens_of_a_header_are_told_with_what_is_wrong_with_them() {
+    let ades = json!({"type": "Azure_Disk_Encryption_BackUp", "keyslots": [], "version": "1.0",
+        "PassphraseName": "p", "Passphrase": ade(6)});
+    let metadata = json!({"tokens": {"10": ades, "2": {"type": "bek-unlock", "version": "9",
+        "keyslots": ["4", "5"]}, "1": {"type": "clevis", "keyslots": ["1"]}, "x": ades}});
+    let found = tokens::of_header(&Secret::new(metadata.to_string().into_bytes())).unwrap();
+    let told: Vec<(u32, &str, &str, &[u32])> = found
+        .iter()
+        .map(|t| (t.number, t.kind.as_str(), t.version.as_str(), t.keyslots.as_slice()))
+        .collect();
+    let ade_kind = "Azure_Disk_Encryption_BackUp";
+    assert_eq!(told, [(2, "bek-unlock", "9", &[4, 5][..]), (10, ade_kind, "1.0", &[])]);
+    assert!(matches!(found[0].content, Err(Refusal::Token(_))));
+    assert!(matches!(found[1].content, Ok(Form::Key(_))));
+    for (text, words) in [("{", "ends too early"), ("{\"a\":1,\"A\":2}", "one member twice")] {
+        let refusal = tokens::of_header(&Secret::new(text.into())).unwrap_err().to_string();
+        assert!(refusal.contains(words), "{refusal}");
+    }
+    for text in ["{}", "[]", "{\"tokens\":[]}", "{\"tokens\":{\"0\":7}}"] {
+        assert!(tokens::of_header(&Secret::new(text.into())).unwrap().is_empty(), "{text}");
+    }
+}
+
+#[test]
 fn the_same_key_several_times_is_one() {
     let disk = |seed| json!({"SecretData": BASE64_STANDARD.encode(ade(seed)), "KeyUrl": null});
     let (found, _, origin) = key(json!({"Os": disk(1), "Data": disk(1)}).to_string());

@@ -194,7 +194,7 @@ mod tests {
     fn the_plan_names_disk_keys_and_name_in_their_order() {
         let mut plan = Plan {
             disk: "LUKS on /dev/sdc2".to_owned(),
-            sources: vec!["a.json, as it is".to_owned(), "the LUKS2 token of ADE".to_owned()],
+            sources: vec!["a.json, as it is".to_owned(), "the LUKS2 token".to_owned()],
             sign_in: Some("az".to_owned()),
             read_write: false,
             dry_run: false,
@@ -204,7 +204,7 @@ mod tests {
         let expected = [
             "LUKS on /dev/sdc2",
             "key from a.json, as it is",
-            "else from the LUKS2 token of ADE",
+            "else from the LUKS2 token",
             "Azure, if it has to be asked, is asked as: az",
             "open it read-only as /dev/mapper/sdc2-recovered",
             "save the key in /root/key",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Opened, Outcome, Sources, World, attach, find_key};
+use super::{Encrypted, Opened, Outcome, Sources, World, attach, find_key};
 use crate::deadline::{Clock as _, Deadline, VirtualClock};
 use crate::error::{Error, Kind};
 use crate::header::DetachedHeader;
@@ -44,8 +44,12 @@ pub struct Case {
     pub memory_kib: u64,
     /// The key disk's answers, in order.
     pub disk: Vec<Result<Vec<Candidate>, Kind>>,
+    /// Those of the token in the header; `None` where it has none.
+    pub token: Option<Vec<Result<Vec<Candidate>, Kind>>>,
     /// Key Vault's; `None` where it is no source.
     pub vault: Option<Vec<Result<Vec<Candidate>, Kind>>>,
+    /// What the sources were told about the device, once the run is over.
+    pub told: Rc<RefCell<Option<Encrypted>>>,
 }
 
 impl Case {
@@ -72,7 +76,9 @@ impl Case {
             keyslot_memory_kib: 0,
             memory_kib: 0,
             disk: vec![Ok(vec![key("right")])],
+            token: None,
             vault: None,
+            told: Rc::default(),
         }
     }
 
@@ -112,7 +118,13 @@ impl Case {
             mappings: &mappings,
             memory: &memory,
         };
-        let mut sources = Scripts { disk: self.disk, vault: self.vault, events: &events };
+        let mut sources = Scripts {
+            disk: self.disk,
+            token: self.token,
+            vault: self.vault,
+            told: self.told,
+            events: &events,
+        };
         let result = job(&self.volume, &mut world, &mut sources, &deadline);
         let events = events.borrow().clone();
         (result, events, clock.now())
@@ -232,17 +244,21 @@ impl KeySource for Script {
 
 struct Scripts<'e> {
     disk: Vec<Result<Vec<Candidate>, Kind>>,
+    token: Option<Vec<Result<Vec<Candidate>, Kind>>>,
     vault: Option<Vec<Result<Vec<Candidate>, Kind>>>,
+    told: Rc<RefCell<Option<Encrypted>>>,
     events: &'e Events,
 }
 
 impl Sources for Scripts<'_> {
-    fn of<'a>(&'a mut self, _: &'a Volume, _: &Path) -> Vec<Box<dyn KeySource + 'a>> {
+    fn of<'a>(&'a mut self, _: &'a Volume, encrypted: &Encrypted) -> Vec<Box<dyn KeySource + 'a>> {
+        self.told.replace(Some(encrypted.clone()));
         let script = |name, answers: Vec<_>| -> Box<dyn KeySource> {
             Box::new(Script { name, answers: answers.into(), events: Rc::clone(self.events) })
         };
         let disk = script(SourceName::KeyDisk, std::mem::take(&mut self.disk));
+        let token = self.token.take().map(|answers| script(SourceName::Token, answers));
         let vault = self.vault.take().map(|answers| script(SourceName::KeyVault, answers));
-        std::iter::once(disk).chain(vault).collect()
+        std::iter::once(disk).chain(token).chain(vault).collect()
     }
 }

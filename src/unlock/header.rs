@@ -4,10 +4,10 @@
 //! for; not for long where a copy can stand in for it, because an old /boot that is broken for good
 //! must not take the time that the key needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{LOOK_AGAIN, World};
+use super::{Encrypted, LOOK_AGAIN, World};
 use crate::deadline::Deadline;
 use crate::error::{Kind, printable};
 use crate::header::choice::{self, Chosen, Why};
@@ -28,8 +28,27 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// about to be there anyway.
 const MOUNT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where the header of an opened volume was, and why there; `None` for one in the device.
-type Detached = Option<(HeaderSpec, Why)>;
+/// A device whose header was read.
+pub(super) struct Loaded {
+    pub luks: Box<dyn LuksDevice>,
+    /// Where the header was, and why there; `None` for one in the device.
+    pub detached: Option<(HeaderSpec, Why)>,
+    /// Where the same bytes can be read once more.
+    bytes: PathBuf,
+}
+
+impl Loaded {
+    /// What key sources may look at.
+    pub fn encrypted(&self, device: &Path) -> Encrypted {
+        let detached = self.detached.as_ref().map(|(spec, _)| spec.to_string());
+        Encrypted {
+            device: device.to_owned(),
+            format: self.luks.header().format,
+            header: self.bytes.clone(),
+            place: detached.unwrap_or_else(|| device.display().to_string()),
+        }
+    }
+}
 
 /// Reads the header of `device`.
 pub(super) fn load(
@@ -37,7 +56,7 @@ pub(super) fn load(
     device: &Path,
     world: &mut World<'_>,
     deadline: &Deadline<'_>,
-) -> Result<(Box<dyn LuksDevice>, Detached), Kind> {
+) -> Result<Loaded, Kind> {
     let chosen = match &volume.options.header {
         Some(spec) => Some(find(spec, world.headers, deadline)?),
         None => None,
@@ -61,7 +80,9 @@ pub(super) fn load(
         };
         return Err(Kind::HeaderUnusable { path, reason: "no keyslot is in use".to_owned() });
     }
-    Ok((luks, chosen.map(|chosen| (chosen.header.spec, chosen.why))))
+    let copy = chosen.as_ref().map(|chosen| chosen.header.copy.clone());
+    let bytes = copy.unwrap_or_else(|| device.to_owned());
+    Ok(Loaded { luks, detached: chosen.map(|chosen| (chosen.header.spec, chosen.why)), bytes })
 }
 
 /// What is wrong where an option cannot be meant for a device of this format.

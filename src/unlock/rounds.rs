@@ -45,9 +45,10 @@ fn first_round(
     sources: &mut [Box<dyn KeySource + '_>],
     failures: &mut Vec<Kind>,
 ) -> Result<Option<Fit>, Kind> {
-    let count = sources.len();
+    let names: Vec<SourceName> = sources.iter().map(|source| source.name()).collect();
     for (index, source) in sources.iter_mut().enumerate() {
-        let patience = patience(source.name(), index + 1 < count, attempt.deadline);
+        let left = names.get(index + 1..).unwrap_or_default();
+        let patience = patience(source.name(), left, attempt.deadline);
         match attempt.ask(&mut **source, &patience) {
             Ok(fit) => return Ok(Some(fit)),
             Err(Refusal::Final(kind)) => return Err(kind),
@@ -57,9 +58,13 @@ fn first_round(
     Ok(None)
 }
 
-/// The part of the time that a source gets.
-fn patience<'d>(source: SourceName, others_left: bool, deadline: &Deadline<'d>) -> Deadline<'d> {
+/// The part of the time that a source gets while those in `left` are still to be asked.
+fn patience<'d>(source: SourceName, left: &[SourceName], deadline: &Deadline<'d>) -> Deadline<'d> {
+    let others_left = !left.is_empty();
     match source {
+        // A volume with a token needs no key disk, and most such machines never have one: waiting
+        // would cost them its patience at every boot. One that is late is seen in the second round.
+        SourceName::KeyDisk if left.contains(&SourceName::Token) => deadline.within(Duration::ZERO),
         SourceName::KeyDisk if others_left => {
             deadline.within(LOCAL_PATIENCE.min(deadline.remaining() / 2))
         }
@@ -126,6 +131,7 @@ mod tests {
     use super::*;
     use crate::azure::id::Host;
     use crate::error::{TransportProblem, Unreachable};
+    use crate::key::Candidate;
     use crate::unlock::fake::{Case, key, missing, opened};
 
     fn unreachable(tries: u32, seconds: u64) -> Unreachable {
@@ -148,6 +154,37 @@ mod tests {
         assert_eq!(events, ["ask key-disk for 10 s", "ask key-vault for 90 s", "try \"right\""]);
     }
 
+    /// A script answers at once; what a key disk would wait is what it is given.
+    #[test]
+    fn the_key_disk_is_looked_at_once_when_the_header_has_a_token() {
+        let mut case = Case::new();
+        case.disk = vec![Err(missing())];
+        case.token = Some(vec![Ok(vec![key("right")])]);
+        case.vault = Some(vec![]);
+        let (result, events, elapsed) = case.run();
+        assert_eq!((opened(result).source, elapsed), (SourceName::Token, Duration::ZERO));
+        let token = "ask luks2-token for 45 s";
+        assert_eq!(events, ["ask key-disk for 0 s", token, "try \"right\""]);
+    }
+
+    #[test]
+    fn a_token_that_is_refused_leaves_the_vault_and_a_key_disk_that_came_late() {
+        let refused = || Kind::MetadataUntrusted { reason: "x".to_owned() };
+        let run = |vault: Vec<Result<Vec<Candidate>, Kind>>| {
+            let mut case = Case::new();
+            case.disk = vec![Err(missing()), Ok(vec![key("right")])];
+            (case.token, case.vault) = (Some(vec![Err(refused())]), Some(vault));
+            let (result, events, _) = case.run();
+            (opened(result), events)
+        };
+        let (by_vault, _) = run(vec![Ok(vec![key("right")])]);
+        assert_eq!(by_vault.source, SourceName::KeyVault);
+        assert_eq!(by_vault.passed_over, [missing(), refused()]);
+        let (by_disk, events) = run(vec![Err(refused())]);
+        assert_eq!(by_disk.source, SourceName::KeyDisk);
+        assert_eq!(events.iter().filter(|event| *event == "ask key-disk for 0 s").count(), 2);
+    }
+
     #[test]
     fn the_key_disk_gets_half_of_a_short_time_only() {
         let mut case = Case::new();
@@ -165,11 +202,12 @@ mod tests {
         let clock = crate::deadline::VirtualClock::default();
         let endless = Deadline::start(&clock, None);
         for source in [SourceName::File, SourceName::KeyVault] {
-            assert_eq!(patience(source, true, &endless).remaining(), NETWORK_PATIENCE);
-            assert_eq!(patience(source, false, &endless).remaining(), Duration::MAX);
+            let others = [SourceName::Prompt];
+            assert_eq!(patience(source, &others, &endless).remaining(), NETWORK_PATIENCE);
+            assert_eq!(patience(source, &[], &endless).remaining(), Duration::MAX);
         }
         let short = Deadline::start(&clock, Some(Duration::from_secs(40)));
-        let left = patience(SourceName::File, true, &short).remaining();
+        let left = patience(SourceName::File, &[SourceName::Prompt], &short).remaining();
         assert_eq!(left, Duration::from_secs(20));
     }
 

@@ -127,6 +127,35 @@ pub enum Identity {
     Resource(String),
 }
 
+impl Identity {
+    /// Parses `client-id:UUID`, `object-id:UUID` or `resource-id:/…`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, id) = text.split_once(':')?;
+        match kind {
+            "client-id" if is_uuid(id) => Some(Self::Client(id.to_ascii_lowercase())),
+            "object-id" if is_uuid(id) => Some(Self::Object(id.to_ascii_lowercase())),
+            "resource-id" if is_resource(id) => Some(Self::Resource(id.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+/// Whether `text` is a UUID in its canonical form (RFC 9562, section 4), in either case.
+pub fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, b)| match at {
+            8 | 13 | 18 | 23 => b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        })
+}
+
+/// The path of a resource; a resource group's name may have letters of any script.
+fn is_resource(id: &str) -> bool {
+    id.starts_with('/')
+        && id.len() > 1
+        && !id.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
 /// As identity= of bektab(5) has it.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

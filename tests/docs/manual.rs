@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use bek_unlock::cli::args::{azure, key, recover, secrets};
+use bek_unlock::cli::args::{azure, key, recover, secrets, token};
 use bek_unlock::config;
 
 use super::{between, files, read, root, same};
@@ -139,6 +139,7 @@ fn every_flag_of_a_command_is_in_the_help_and_in_the_manual() {
     let keys = "Keys of recover, tried in this order; FILE may be - for standard input";
     for (heading, page, name, known) in [
         ("Options of secrets", "bek-unlock.8", "OPTIONS OF SECRETS", secrets::FLAGS),
+        ("Options of token", "bek-unlock-token.8", "OPTIONS", token::FLAGS),
         ("Options of recover", recover_page, "OPTIONS", recover::FLAGS),
         (keys, recover_page, "KEYS", key::FLAGS),
         (signing_in, recover_page, "SIGNING IN", azure::FLAGS),
@@ -175,6 +176,34 @@ fn the_manual_has_the_fields_that_recover_prints() {
     let json = section("bek-unlock-recover.8", "JSON");
     let terms = json.lines().filter_map(|line| line.strip_prefix('_')?.strip_suffix('_'));
     same(&known, &terms.map(str::to_owned).collect(), "bek-unlock-recover(8), JSON");
+}
+
+#[test]
+fn the_manual_has_the_words_and_fields_of_token() {
+    let words = ["show", "assign", "import", "remove"].map(|word| format!("*{word}*"));
+    let commands = section("bek-unlock-token.8", "COMMANDS");
+    let commands: Vec<&str> = commands.lines().filter(|line| line.starts_with('*')).collect();
+    assert_eq!(commands, words);
+    let underlined = |name: &str| -> BTreeSet<String> {
+        let text = section("bek-unlock-token.8", name);
+        let terms = text.lines().filter(|line| line.starts_with('_') && line.ends_with('_'));
+        terms.flat_map(|line| line.split(", ")).map(|term| term.trim_matches('_').into()).collect()
+    };
+    let source = read("src/cli/token/show.rs");
+    let mut printed: BTreeSet<String> = between(&source, "json!({", "})")
+        .split("\": ")
+        .filter_map(|text| Some(text.rsplit_once('"')?.1.to_owned()))
+        .collect();
+    printed.extend(["result", "device"].map(str::to_owned));
+    same(&printed, &underlined("JSON"), "bek-unlock-token(8), JSON");
+    let source = read("src/token.rs");
+    let fields: BTreeSet<String> = between(&source, "struct Raw {", "}")
+        .lines()
+        .filter_map(|line| {
+            Some(line.trim().split_once(": ")?.0.trim_start_matches("r#").to_owned())
+        })
+        .collect();
+    same(&fields, &underlined("THE TOKEN"), "bek-unlock-token(8), THE TOKEN");
 }
 
 #[test]

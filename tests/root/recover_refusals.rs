@@ -237,7 +237,7 @@ fn secrets_that_are_not_this_disk_s() {
 fn tokens_that_hold_no_key() {
     let world = World::with_azure(contoso());
     let mut trial = Trial::new(&world);
-    trial.flags(&["--token"], 4, "has no LUKS2 token of type Azure_Disk_Encryption");
+    trial.flags(&["--token"], 4, "has no LUKS2 token of type bek-unlock or Azure_Disk_Encryption");
     let blob = wrapped(Algorithm::RsaOaep256, KEY.as_bytes());
     let token = |more: Value| {
         let mut token = json!({"type": "Azure_Disk_Encryption", "keyslots": [], "version": "1.0",
@@ -263,7 +263,12 @@ fn tokens_that_hold_no_key() {
     }
     let luks1 = Luks { kind: "luks1", filesystem: false, ..Luks::default() };
     let luks1 = world.luks("one", &luks1).device;
-    trial.on(&luks1, &["--token"], 4, "has no LUKS2 token of type Azure_Disk_Encryption");
+    trial.on(
+        &luks1,
+        &["--token"],
+        4,
+        "has no LUKS2 token of type bek-unlock or Azure_Disk_Encryption",
+    );
     assert_eq!(trial.rows, 10);
 }
 

@@ -30,6 +30,9 @@ Commands:
   secrets --vault URL [OPTIONS]
                    the disk secrets of a vault by their tags; no values
   status [NAME...] what is open, from which key source, since when
+  token show|assign|import|remove DEVICE [OPTIONS]
+                   the wrapped keys in a LUKS2 header: which there are, and
+                   changing them
 
 Options:
   --json           print the result as JSON
@@ -64,6 +67,11 @@ Keys of recover, tried in this order; FILE may be - for standard input:
   --vault URL             the secrets there that fit by their tags
   --prompt                a passphrase, asked for on the terminal
 Without any: attached key disks, then the token.
+
+Options of token:
+  --header WHERE          its detached header: FILE, DEVICE or PATH:DEVICE
+  --token NUMBER          the token to assign or remove; else the only one
+  --key-slot NUMBER       the keyslot that its key opens; else the only one
 
 Options of recover and secrets, to sign in to Azure:
   --auth WAY              managed-identity, az, service-principal[:FILE],

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use super::{azure, enroll, key, plan, recover, rotate, secrets};
+use super::{azure, enroll, key, plan, recover, rotate, secrets, token};
 use crate::config::flag::Flag;
 use crate::error::Kind;
 
 /// The flags that only some commands have, by command.
-const FLAGS: [(&str, &[&str]); 11] = [
+const FLAGS: [(&str, &[&str]); 12] = [
     ("enroll", azure::FLAGS),
     ("enroll", enroll::FLAGS),
     ("enroll", key::FLAGS),
@@ -25,6 +25,7 @@ const FLAGS: [(&str, &[&str]); 11] = [
     ("rotate", rotate::FLAGS),
     ("secrets", azure::FLAGS),
     ("secrets", secrets::FLAGS),
+    ("token", token::FLAGS),
 ];
 
 /// Why parsing ended before the last word.

@@ -23,7 +23,6 @@ use crate::edge::memory::MemInfo;
 use crate::edge::probe;
 use crate::edge::process::SystemClock;
 use crate::error::{Error, Goal, Kind};
-use crate::header::Headers;
 use crate::mapping::{Instead, Luks};
 use crate::recovery::target::{Format, Target};
 use crate::report::progress;
@@ -92,7 +91,9 @@ impl Job<'_> {
         let memory = MemInfo::new(root);
         let mut devices = BlockDevices::new();
         let mut headers = SystemHeaders::new(false);
-        let metadata = self.metadata(&mut headers).map_err(fail)?;
+        let header = self.target.header.as_ref();
+        let metadata =
+            HeaderMetadata::at(&self.target.device, header, &mut headers).map_err(fail)?;
         let (_disks, key_disks) = self.key_disks().map_err(fail)?;
         let mut sources = RecoverySources {
             args: self.args,
@@ -131,24 +132,6 @@ impl Job<'_> {
             (Format::Headerless | Format::Luks, Some(_)) => Disk::Os,
             (Format::Headerless | Format::Luks, None) => Disk::Data,
         }
-    }
-
-    /// Where the JSON of the LUKS2 header can be read. A detached one stays readable as long as
-    /// `headers` lives.
-    ///
-    /// Errors: `HeaderUnusable`, also where there is none: nobody attaches a disk while this waits.
-    fn metadata(&self, headers: &mut SystemHeaders) -> Result<HeaderMetadata, Kind> {
-        let Some(spec) = &self.target.header else {
-            let path = self.target.device.clone();
-            return Ok(HeaderMetadata { place: path.display().to_string(), path });
-        };
-        let place = spec.to_string();
-        let missing = || Kind::HeaderUnusable {
-            path: PathBuf::from(&place),
-            reason: "no such file or device".to_owned(),
-        };
-        let path = headers.read(spec, true)?.ok_or_else(missing)?.copy;
-        Ok(HeaderMetadata { path, place })
     }
 
     /// The file systems of `--key-disk`, and the disk they are on, which is given back when dropped.

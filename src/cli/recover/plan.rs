@@ -10,7 +10,7 @@ use crate::report::recovery::Plan;
 pub fn of(args: &RecoverArgs, target: &Target) -> Plan {
     let mut sources: Vec<String> = args.keys.iter().map(|key| source(key, args)).collect();
     if sources.is_empty() {
-        sources.push("the key disks attached here, or a LUKS2 token of ADE".to_owned());
+        sources.push("the key disks attached here, or a LUKS2 token".to_owned());
     }
     Plan {
         disk: target.how.clone(),
@@ -29,7 +29,7 @@ fn source(key: &KeyArg, args: &RecoverArgs) -> String {
         KeyArg::Wrapped(from) => format!("the wrapped key in {}", input(from)),
         KeyArg::BackupJson(from) => format!("Azure Backup's file in {}", input(from)),
         KeyArg::KeyDisk(disk) => format!("the key disk {}", disk.display()),
-        KeyArg::Token => "the LUKS2 token of ADE".to_owned(),
+        KeyArg::Token => "the LUKS2 token".to_owned(),
         KeyArg::Secret(id) => format!("the secret {id}"),
         KeyArg::Vault(vault) => match &args.machine_name {
             Some(machine) => format!("the secrets of {machine} in {vault}"),

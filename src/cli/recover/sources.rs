@@ -24,8 +24,7 @@ use crate::key::prompt::Prompt;
 use crate::key::unwrap::Unwrap;
 use crate::key::vault::{Kek, KeyVault, Lookup};
 use crate::key::{Candidate, KeySource, SourceName};
-use crate::recovery;
-use crate::unlock::Sources;
+use crate::unlock::{Encrypted, Sources};
 use crate::volume::Volume;
 
 /// The sources of one disk; they share one Azure client, so that nothing is asked twice.
@@ -63,16 +62,11 @@ impl RecoverySources<'_> {
     }
 
     fn token<'a>(&self) -> Box<dyn KeySource + 'a> {
-        let place = format!("the header in {}", self.metadata.place);
+        let place = self.metadata.shown();
         self.material(
             (Box::new(self.metadata.clone()), place),
             (SourceName::Token, Use::WrappedKeys),
         )
-    }
-
-    /// Whether the header has a token with a key in it: without one there is nothing to report.
-    fn has_token(&self) -> bool {
-        self.metadata.clone().read().is_ok_and(|json| recovery::recognise(&json).is_ok())
     }
 
     fn material<'a>(
@@ -116,11 +110,16 @@ impl RecoverySources<'_> {
 }
 
 impl Sources for RecoverySources<'_> {
-    fn of<'a>(&'a mut self, volume: &'a Volume, device: &Path) -> Vec<Box<dyn KeySource + 'a>> {
+    fn of<'a>(
+        &'a mut self,
+        volume: &'a Volume,
+        encrypted: &Encrypted,
+    ) -> Vec<Box<dyn KeySource + 'a>> {
+        let device = &encrypted.device;
         let mut sources: Vec<Box<dyn KeySource + 'a>> = Vec::new();
         if self.args.keys.is_empty() {
             sources.push(self.key_disk(AttachedKeyDisks::default(), device));
-            if self.has_token() {
+            if self.metadata.has_token() {
                 sources.push(self.token());
             }
         }

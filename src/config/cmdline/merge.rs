@@ -7,9 +7,10 @@
 use super::ade::Ade;
 use super::given::Fields;
 use crate::config::line::{Fault, Word};
-use crate::config::option_value::{is_filesystem_uuid, is_partition_uuid, is_uuid};
+use crate::config::option_value::{is_filesystem_uuid, is_partition_uuid};
 use crate::config::{bektab, fields, options};
 use crate::error::printable;
+use crate::volume::is_uuid;
 use crate::volume::{DeviceSpec, HeaderSpec, KeyFileName, KeySpec, Options, Volume, VolumeName};
 
 /// Where ADE puts the header of the OS disk, from the root of the file system of /boot.

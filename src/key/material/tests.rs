@@ -5,10 +5,12 @@ use ::base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use super::*;
+use crate::azure::Settings;
 use crate::azure::fake::{Fake, answer, refused, token};
 use crate::azure::http::{HttpError, Response};
 use crate::deadline::VirtualClock;
 use crate::error::FileProblem;
+use crate::volume::Identity;
 
 const KEK: &str = "https://contoso-kv.vault.azure.net/keys/kek/0123";
 const OTHER: &str = "https://contoso-kv.vault.azure.net/keys/kek/4567";
@@ -179,7 +181,10 @@ fn a_header_without_token_says_so() {
     let mut case = Case::new(r#"{"keyslots":{},"tokens":{}}"#, Use::WrappedKeys, None, []);
     case.source.name = SourceName::Token;
     let kind = case.next().unwrap_err();
-    assert!(kind.to_string().ends_with(" has no LUKS2 token of type Azure_Disk_Encryption"));
+    assert!(
+        kind.to_string()
+            .ends_with(" has no LUKS2 token of type bek-unlock or Azure_Disk_Encryption")
+    );
     assert_eq!(kind.exit_status(), 4);
 }
 
@@ -190,4 +195,40 @@ fn what_cannot_be_read_is_named() {
     let kind = Kind::KeyFileUnusable { place, file: None, problem: FileProblem::Missing };
     case.source.given = Text(Err(kind.clone()));
     assert_eq!(case.next(), Err(kind));
+}
+
+#[test]
+fn a_token_names_who_asks_unless_somebody_was_chosen() {
+    let hint = "client-id:6f1c0d52-0000-4000-8000-000000000001";
+    let text = |identity: Option<&str>| {
+        let mut token = json!({"type": "bek-unlock", "keyslots": ["1"], "version": "1",
+            "kek": KEK, "algorithm": "RSA-OAEP", "wrapped_key": wrapped(256)});
+        if let Some(identity) = identity {
+            token["identity"] = json!(identity);
+        }
+        token.to_string()
+    };
+    let asked = |text: String, chosen: Option<&str>| {
+        let answers = [token(), unwrapped(KEK, "key")];
+        let fake = Fake::new(answers);
+        let settings = Settings {
+            identity: chosen.map(|text| Identity::parse(text).unwrap()),
+            suffixes: Vec::new(),
+            random: || 0.0,
+        };
+        let azure = Azure::new(Box::new(fake.clone()), settings);
+        let given = (Text(Ok(text.into())), "the header in /dev/sdb".to_owned());
+        let how = (SourceName::Token, Use::WrappedKeys);
+        let kek = Kek { key: None, algorithm: None };
+        let source = Material::new(given, how, Rc::new(RefCell::new(azure)), kek);
+        let mut case = Case { fake, source };
+        assert_eq!(case.next().unwrap()[0].0, b"key");
+        case.fake.requests()[0].line.clone()
+    };
+    let id = "client_id=6f1c0d52-0000-4000-8000-000000000001";
+    assert!(asked(text(Some(hint)), None).contains(id));
+    assert!(!asked(text(None), None).contains("_id="));
+    let other = "object-id:6f1c0d52-0000-4000-8000-000000000002";
+    let line = asked(text(Some(hint)), Some(other));
+    assert!(line.contains("object_id=6f1c0d52-0000-4000-8000-000000000002"), "{line}");
 }

@@ -52,6 +52,21 @@ fn from(result: Result<Outcome, Error>) -> (String, &'static str) {
 }
 
 #[test]
+fn key_sources_are_told_where_the_header_can_be_read() {
+    let told = |case: Case| {
+        let told = std::rc::Rc::clone(&case.told);
+        opened(case.run().0);
+        let told = told.take().unwrap();
+        (told.device, told.header, told.place)
+    };
+    let own = PathBuf::from("/dev/sdb");
+    assert_eq!(told(Case::new()), (own.clone(), own.clone(), "/dev/sdb".to_owned()));
+    let copy = PathBuf::from("/proc/self/fd/3");
+    let apart = case(vec![Ok(Some(header(NAMED, 1)))], &[]);
+    assert_eq!(told(apart), (own, copy, NAMED.to_owned()));
+}
+
+#[test]
 fn a_header_that_comes_later_than_the_device_is_waited_for() {
     let mut named = vec![Ok(None); 300];
     named.push(Ok(Some(header(NAMED, 1))));
