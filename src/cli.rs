@@ -32,6 +32,7 @@ pub mod secrets;
 mod sources;
 mod status;
 mod table;
+mod token_key;
 
 /// How long a busy mapping is tried at the most, whatever `timeout=` says: at shutdown every
 /// second counts, and systemd-shutdown takes down what is left.
@@ -85,6 +86,7 @@ fn run(command: &Command) -> Result<(), Error> {
             report::result(&status::run(Path::new("/"), names, command.json)?);
             Ok(())
         }
+        Action::TokenKey(question) => token_key::run(question),
         Action::Version => {
             report::result(concat!("bek-unlock ", env!("CARGO_PKG_VERSION"), "\n"));
             Ok(())
@@ -125,7 +127,7 @@ fn crashed(action: &Action, place: String) -> Error {
         | Action::InitramfsPlan { .. }
         | Action::Recover(_)
         | Action::Version => error(Goal::Run),
-        Action::Keyscript => error(Goal::Unlock),
+        Action::Keyscript | Action::TokenKey(_) => error(Goal::Unlock),
         Action::Secrets(_) => error(Goal::List),
         Action::Status { .. } => error(Goal::Show),
     }

@@ -41,7 +41,7 @@ const CORE: [&str; 19] = [
 const OUTER: [&str; 4] = ["cli", "edge", "generator", "report"];
 
 /// Who looks at a secret's bytes, and what for. Nothing else does.
-const EXPOSE: [(&str, &str); 32] = [
+const EXPOSE: [(&str, &str); 33] = [
     ("azure.rs", "a renewed token that equals the refused one is of no use"),
     ("azure/answer.rs", "an error's body is JSON"),
     ("azure/imds.rs", "the token and the VM's name are in the body"),
@@ -56,9 +56,10 @@ const EXPOSE: [(&str, &str); 32] = [
     ("azure/sign_in/service_principal.rs", "secret and assertion go into forms; PEM or not"),
     ("azure/sign_in/workload_identity.rs", "the other issuer's token goes into a form"),
     ("azure/vault.rs", "the secret and the unwrapped key are in the body"),
+    ("cli/token_key.rs", "a token is JSON, and its type is looked at"),
     ("edge/http.rs", "the Authorization header and the body of unwrapKey go out"),
     ("edge/key_paste.rs", "decode writes the key to standard output"),
-    ("edge/key_pipe.rs", "cryptsetup-initramfs is given the passphrase"),
+    ("edge/key_pipe.rs", "cryptsetup-initramfs and the plugin are given the passphrase"),
     ("edge/key_save.rs", "--save-key writes the key to the file that was named"),
     ("edge/luks/activate.rs", "libcryptsetup is given the passphrase"),
     ("edge/luks/keyslots.rs", "libcryptsetup is given a passphrase to try, or to add"),

@@ -12,6 +12,7 @@ use crate::volume::VolumeName;
 
 use recover::RecoverArgs;
 use secrets::SecretsArgs;
+use token_key::TokenKey;
 use words::{Stop, Word, Words};
 
 pub use help::HELP;
@@ -22,6 +23,7 @@ pub mod key;
 mod plan;
 pub mod recover;
 pub mod secrets;
+pub mod token_key;
 mod words;
 
 /// What to do.
@@ -80,6 +82,8 @@ pub enum Action {
         /// Which ones; all when empty.
         names: Vec<VolumeName>,
     },
+    /// Answer the plugin in libcryptsetup.
+    TokenKey(TokenKey),
     /// Print the version.
     Version,
 }
@@ -137,6 +141,7 @@ fn action(words: &mut Words) -> Result<Action, Stop> {
             let names = words.arguments("status")?;
             Action::Status { names: names.iter().map(|n| volume(n)).collect::<Result<_, _>>()? }
         }
+        "token-key" => Action::TokenKey(token_key::parse(words)?),
         word => return Err(format!("there is no command {word:?}").into()),
     })
 }

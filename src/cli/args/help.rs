@@ -30,6 +30,8 @@ Commands:
   secrets --vault URL [OPTIONS]
                    the disk secrets of a vault by their tags; no values
   status [NAME...] what is open, from which key source, since when
+  token-key open [DEVICE]|validate|dump
+                   answer the plugin that cryptsetup loads for LUKS2 tokens
 
 Options:
   --json           print the result as JSON
