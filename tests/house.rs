@@ -129,6 +129,17 @@ fn unsafe_code_is_where_c_the_kernel_and_signals_are_met_and_nowhere_else() {
     assert_eq!(users("unsafe", |source| source), set(&files));
 }
 
+/// The plugin runs in other people's programs: what it is made of is this and the standard library.
+#[test]
+fn the_plugin_has_no_dependency_but_c() {
+    let manifest = include_str!("../token-plugin/Cargo.toml");
+    let (_, tables) = manifest.split_once("[dependencies]\n").unwrap();
+    let (dependencies, _) = tables.split_once("\n[").unwrap();
+    let names = dependencies.lines().filter_map(|line| Some(line.split_once(" = ")?.0));
+    assert_eq!(names.collect::<Vec<_>>(), ["libc"]);
+    assert!(!manifest.contains("-dependencies]"), "{manifest}");
+}
+
 /// Let chains came with Rust 1.88, and nothing else here asks for more than `rust-version`.
 #[test]
 fn the_rust_that_is_promised_is_enough() {
