@@ -31,4 +31,5 @@ mod reencrypt;
 mod refuse;
 mod rescue;
 mod secrecy;
+mod token_plugin;
 mod world;
