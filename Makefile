@@ -9,19 +9,30 @@ systemddir = $(prefix)/lib/systemd
 scriptdir  = $(prefix)/lib/bek-unlock
 # initramfs-tools itself looks below /usr/share and /etc only.
 initramfstoolsdir = $(prefix)/share/initramfs-tools
+# Where libcryptsetup looks for plugins, whatever prefix is. With /usr merged, /lib is another name.
+tokendir   = $(patsubst /lib/%,/usr/lib/%,$(shell pkg-config --variable=libdir libcryptsetup))/cryptsetup
 # dracut looks nowhere else; below prefix for packagers, who have /usr there.
 dracutdir  = $(prefix)/lib/dracut/modules.d
 CARGO      = cargo
 RELEASE    = target/release
+# It knows the path of the program, so there is one for each.
+PLUGIN     = $(RELEASE)/token-plugin$(bindir)/libcryptsetup-token-bek-unlock.so
 MANUALS    = $(patsubst docs/man/%.scd,target/man/%,$(wildcard docs/man/*.scd))
 
-.PHONY: all build man check check-root check-vm test bench demo install clean
+.PHONY: all build plugin man check check-root check-vm test bench demo install clean
 
 all: build man
 
 build:
 	tests/setup.sh build
-	$(CARGO) build --release --locked
+	$(CARGO) build --release --locked --package bek-unlock --package bek-unlock-token
+	$(MAKE) --no-print-directory plugin
+
+plugin: $(PLUGIN)
+
+$(PLUGIN): $(RELEASE)/libbek_unlock_token.a token-plugin/link token-plugin/program.c token-plugin/exports.map
+	@mkdir -p $(@D)
+	CC='$(CC)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' token-plugin/link $< $(bindir)/bek-unlock $@
 
 man: $(MANUALS)
 
@@ -35,6 +46,8 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) test --workspace --locked
+	$(CARGO) build --locked --package bek-unlock-token
+	tests/token-plugin.sh
 	tests/install.sh
 	tests/dracut/module.sh
 	tests/initramfs-tools/scripts.sh
@@ -65,11 +78,15 @@ demo:
 	@tests/setup.sh vm
 	@tests/vm/demo
 
-# The unit names the binary by its absolute path, so it follows bindir.
-install: man
+# Unit and plugin name the binary by its absolute path, so they follow bindir.
+install: man $(PLUGIN)
 	install -D -m 0755 $(RELEASE)/bek-unlock $(DESTDIR)$(bindir)/bek-unlock
 	install -D -m 0755 $(RELEASE)/bek-unlock-generator \
 	    $(DESTDIR)$(systemddir)/system-generators/bek-unlock-generator
+	install -D -m 0644 -t $(DESTDIR)$(tokendir) $(PLUGIN)
+	@# One plugin knows both types of tokens, and libcryptsetup finds it by the type in the name.
+	ln -sf libcryptsetup-token-bek-unlock.so \
+	    $(DESTDIR)$(tokendir)/libcryptsetup-token-Azure_Disk_Encryption.so
 	install -d $(DESTDIR)$(systemddir)/system $(DESTDIR)$(systemddir)/catalog
 	for unit in systemd/*.service systemd/*.target systemd/*.slice; do \
 	    to="$(DESTDIR)$(systemddir)/system/$$(basename "$$unit")"; \

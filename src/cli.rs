@@ -36,6 +36,7 @@ mod sources;
 mod status;
 mod table;
 mod token;
+mod token_key;
 
 /// How long a busy mapping is tried at the most, whatever `timeout=` says: at shutdown every
 /// second counts, and systemd-shutdown takes down what is left.
@@ -95,6 +96,7 @@ fn run(command: &Command) -> Result<(), Error> {
             report::result(&token::run(Path::new("/"), args, command.json)?);
             Ok(())
         }
+        Action::TokenKey(question) => token_key::run(question),
         Action::Version => {
             report::result(concat!("bek-unlock ", env!("CARGO_PKG_VERSION"), "\n"));
             Ok(())
@@ -137,7 +139,7 @@ fn crashed(action: &Action, place: String) -> Error {
         | Action::InitramfsPlan { .. }
         | Action::Recover(_)
         | Action::Version => error(Goal::Run),
-        Action::Keyscript => error(Goal::Unlock),
+        Action::Keyscript | Action::TokenKey(_) => error(Goal::Unlock),
         Action::Secrets(_) => error(Goal::List),
         Action::Status { .. } => error(Goal::Show),
         Action::Token(_) => error(Goal::Token),

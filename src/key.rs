@@ -9,6 +9,7 @@ pub mod candidates;
 pub mod checked;
 pub mod disk;
 pub mod file;
+pub mod frame;
 pub mod material;
 pub mod prompt;
 pub mod unwrap;

@@ -6,6 +6,7 @@
 //! interleaves the lines of many. Results go to stdout, everything else to stderr or the journal.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -127,6 +128,18 @@ pub fn key_found(volume: &Volume, found: &Opened, elapsed: Duration) {
         BEK_SOURCE = found.source.as_str();
         "{}: key from {} handed over after {}",
         volume.name, phrase(found.source), seconds(elapsed)
+    );
+}
+
+/// Reports the key of a token that was handed to the plugin in libcryptsetup.
+pub fn token_key(device: Option<&Path>, origin: &str, elapsed: Duration) {
+    let device = device.map(|path| path.display().to_string()).unwrap_or_default();
+    let about = if device.is_empty() { String::new() } else { format!("{device}: ") };
+    log::debug!("{origin}");
+    log::info!(
+        BEK_DEVICE = device.as_str(),
+        BEK_SOURCE = SourceName::Token.as_str();
+        "{about}key from {} handed over after {}", phrase(SourceName::Token), seconds(elapsed)
     );
 }
 

@@ -42,7 +42,7 @@ const CORE: [&str; 20] = [
 const OUTER: [&str; 4] = ["cli", "edge", "generator", "report"];
 
 /// Who looks at a secret's bytes, and what for. Nothing else does.
-const EXPOSE: [(&str, &str); 35] = [
+const EXPOSE: [(&str, &str); 42] = [
     ("azure.rs", "a renewed token that equals the refused one is of no use"),
     ("azure/answer.rs", "an error's body is JSON"),
     ("azure/imds.rs", "the token and the VM's name are in the body"),
@@ -58,11 +58,14 @@ const EXPOSE: [(&str, &str); 35] = [
     ("azure/sign_in/workload_identity.rs", "the other issuer's token goes into a form"),
     ("azure/vault.rs", "the secret and the unwrapped key are in the body"),
     ("azure/write.rs", "a new passphrase goes to wrapKey"),
+    ("cli/token_key.rs", "a token is JSON, and its type is looked at"),
+    ("cli/rotate.rs", "the passphrase that is kept is the key that is wrapped anew"),
     ("edge/http.rs", "the Authorization header and the body of unwrapKey go out"),
     ("edge/key_paste.rs", "decode writes the key to standard output"),
-    ("edge/key_pipe.rs", "cryptsetup-initramfs is given the passphrase"),
+    ("edge/key_pipe.rs", "cryptsetup-initramfs and the plugin are given the passphrase"),
     ("edge/key_save.rs", "--save-key writes the key to the file that was named"),
     ("edge/luks/activate.rs", "libcryptsetup is given the passphrase"),
+    ("edge/luks/format.rs", "libcryptsetup is given the passphrase of a new volume"),
     ("edge/luks/keyslots.rs", "libcryptsetup is given a passphrase to try, or to add"),
     ("edge/sign_in/certificate.rs", "certificate and key are parsed"),
     ("initramfs/carried.rs", "a key that is not wrapped stays out of the image"),
@@ -76,6 +79,10 @@ const EXPOSE: [(&str, &str); 35] = [
     ("recovery/ade.rs", "a passphrase of ADE is known by its look"),
     ("recovery/form.rs", "what was below a layer is looked at"),
     ("recovery/tokens.rs", "the same key in two tokens is one; a header's metadata is JSON"),
+    ("rekey.rs", "what unwrapKey gives is compared with what was wrapped"),
+    ("rekey/fake.rs", "of tests only: what stands in for Key Vault wraps letters"),
+    ("rekey/record.rs", "the wrapped key goes into the note"),
+    ("rekey/store.rs", "the wrapped key is compared with what is stored"),
     ("secret.rs", "the method itself"),
     ("token/change.rs", "a token that was given goes into the header"),
 ];
@@ -130,6 +137,17 @@ fn unsafe_code_is_where_c_the_kernel_and_signals_are_met_and_nowhere_else() {
     let files =
         ["edge/disk/flag.rs", "edge/luks/bitlk.rs", "edge/luks/words.rs", "edge/signals.rs"];
     assert_eq!(users("unsafe", |source| source), set(&files));
+}
+
+/// The plugin runs in other people's programs: what it is made of is this and the standard library.
+#[test]
+fn the_plugin_has_no_dependency_but_c() {
+    let manifest = include_str!("../token-plugin/Cargo.toml");
+    let (_, tables) = manifest.split_once("[dependencies]\n").unwrap();
+    let (dependencies, _) = tables.split_once("\n[").unwrap();
+    let names = dependencies.lines().filter_map(|line| Some(line.split_once(" = ")?.0));
+    assert_eq!(names.collect::<Vec<_>>(), ["libc"]);
+    assert!(!manifest.contains("-dependencies]"), "{manifest}");
 }
 
 /// Let chains came with Rust 1.88, and nothing else here asks for more than `rust-version`.

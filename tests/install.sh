@@ -10,6 +10,10 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly BUILD=${RELEASE:-${CARGO_TARGET_DIR:-target}/debug}
+# Where libcryptsetup looks; tests/token-plugin.sh asks it.
+# shellcheck disable=SC2016  # make's variable
+TOKENS=$(make --no-print-directory --silent --eval='where: ; @echo $(tokendir)' where)
+readonly TOKENS
 WORK=$(mktemp -d)
 readonly WORK
 trap 'rm -rf "$WORK"' EXIT
@@ -22,6 +26,7 @@ main() {
         files_and_modes "$tree" "$prefix"
         unit_starts_what_is_installed "$tree" "$prefix"
         scripts_start_what_is_installed "$tree" "$prefix"
+        plugin_runs_what_is_installed "$tree" "$prefix"
     done
     echo 'install: fine'
 }
@@ -44,6 +49,7 @@ files_and_modes() {
 # MODE PATH of each file.
 expected() {
     local path prefix=${1#/}
+    echo "644 ${TOKENS#/}/libcryptsetup-token-bek-unlock.so"
     while read -r path; do
         case $path in
             bin/* | */system-generators/* | */initramfs-tools/* | */keyscript | lib/dracut/*.sh) echo "755 $prefix/$path" ;;
@@ -104,6 +110,15 @@ scripts_start_what_is_installed() {
     ((${#paths[@]} == 2)) || fail "$prefix: ${#paths[@]} paths in the scripts, not 2"
     for path in "${paths[@]}"; do
         [[ $path == "$prefix"/* && -x $tree$path ]] || fail "$prefix: the scripts start $path"
+    done
+}
+
+# Both names are one plugin, and the path in it ends where C's strings end.
+plugin_runs_what_is_installed() {
+    local tree=$1 prefix=$2 name
+    for name in bek-unlock Azure_Disk_Encryption; do
+        grep --quiet --text --null-data "$prefix/bin/bek-unlock\$" "$tree$TOKENS/libcryptsetup-token-$name.so" ||
+            fail "$prefix: the plugin for $name does not run $prefix/bin/bek-unlock"
     done
 }
 

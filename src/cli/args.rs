@@ -15,6 +15,7 @@ use recover::RecoverArgs;
 use rotate::RotateArgs;
 use secrets::SecretsArgs;
 use token::TokenArgs;
+use token_key::TokenKey;
 use words::{Stop, Word, Words};
 
 pub use help::HELP;
@@ -28,6 +29,7 @@ pub mod recover;
 pub mod rotate;
 pub mod secrets;
 pub mod token;
+pub mod token_key;
 mod words;
 
 /// What to do.
@@ -92,6 +94,8 @@ pub enum Action {
     },
     /// Show or change the tokens in a LUKS2 header.
     Token(TokenArgs),
+    /// Answer the plugin in libcryptsetup.
+    TokenKey(TokenKey),
     /// Print the version.
     Version,
 }
@@ -152,6 +156,7 @@ fn action(words: &mut Words) -> Result<Action, Stop> {
             Action::Status { names: names.iter().map(|n| volume(n)).collect::<Result<_, _>>()? }
         }
         "token" => Action::Token(token::parse(words)?),
+        "token-key" => Action::TokenKey(token_key::parse(words)?),
         word => return Err(format!("there is no command {word:?}").into()),
     })
 }

@@ -29,7 +29,7 @@ use crate::key::{Candidate, KeySource, SourceName};
 use crate::mapping::Format;
 use crate::slot;
 use crate::unlock::{Encrypted, Sources};
-use crate::volume::{KeySpec, Volume};
+use crate::volume::{KeySpec, Options, Volume};
 
 /// The sources of one volume; they share one Azure client, so that nothing is asked twice.
 pub struct KeySources {
@@ -41,15 +41,7 @@ pub struct KeySources {
 impl KeySources {
     /// Sources for `volume`; connects to nothing yet.
     pub fn new(root: &Path, volume: &Volume) -> Self {
-        let options = &volume.options;
-        let network = Network::new(options.ca.clone(), Endpoints::default())
-            .resolving(Resolver::of_initramfs(root));
-        let settings = Settings {
-            identity: options.identity.clone(),
-            suffixes: options.vault_suffixes.clone(),
-            random: fastrand::f64,
-        };
-        let azure = Rc::new(RefCell::new(Azure::new(Box::new(network), settings)));
+        let azure = Rc::new(RefCell::new(azure(root, &volume.options)));
         Self { azure, ask: SystemdAskPassword, root: root.to_owned() }
     }
 
@@ -190,6 +182,18 @@ impl Sources for KeySources {
         }
         sources
     }
+}
+
+/// A client that signs in with the VM's managed identity; asks nobody yet.
+pub fn azure(root: &Path, options: &Options) -> Azure {
+    let network = Network::new(options.ca.clone(), Endpoints::default())
+        .resolving(Resolver::of_initramfs(root));
+    let settings = Settings {
+        identity: options.identity.clone(),
+        suffixes: options.vault_suffixes.clone(),
+        random: fastrand::f64,
+    };
+    Azure::new(Box::new(network), settings)
 }
 
 /// The guest's host name, which ADE wrote into the tag MachineName (`socket.gethostname()`).

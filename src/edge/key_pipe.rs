@@ -1,7 +1,8 @@
-//! Hands a key to whoever opens the volume: cryptsetup(8) at the other end of a pipe.
+//! Hands a key to whoever opens the volume, at the other end of a pipe: cryptsetup(8), or the plugin
+//! in libcryptsetup.
 //!
-//! Stands where libcryptsetup stands in an unlock, so that the key sources, their order and every
-//! refusal are the same; only that a key which fits is written instead of used.
+//! For cryptsetup it stands where libcryptsetup stands in an unlock, so that the key sources, their
+//! order and every refusal are the same; only that a key which fits is written instead of used.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,6 +11,7 @@ use std::rc::Rc;
 use nix::sys::stat::{SFlag, fstat};
 
 use crate::error::Kind;
+use crate::key::frame;
 use crate::mapping::{Instead, Luks, OpenFailure};
 use crate::secret::Secret;
 
@@ -38,18 +40,33 @@ impl KeyPipe {
         let pipe = Rc::clone(&self.0);
         Instead::new(luks, move |device, _, key, options| {
             let keyslot = device.test(key, options)?;
-            hand_over(&pipe, key).map_err(|error| {
+            write(&pipe, key.expose()).map_err(|error| {
                 let reason = error.kind().to_string();
                 OpenFailure::Other(Kind::Internal { call: "handing over the key", reason })
             })?;
             Ok(keyslot)
         })
     }
+
+    /// Writes what the plugin reads, a key or text, in a frame.
+    ///
+    /// Errors: `KeyMalformed` when it is empty or too large for a key.
+    pub fn answer(&self, bytes: &Secret) -> Result<(), Kind> {
+        let head = frame::head(bytes.len()).ok_or_else(|| Kind::KeyMalformed {
+            what: "the key in the LUKS2 token".to_owned(),
+            reason: format!("has {} bytes, not 1 to {}", bytes.len(), frame::LIMIT),
+        })?;
+        let written = write(&self.0, &head).and_then(|()| write(&self.0, bytes.expose()));
+        written.map_err(|error| Kind::Internal {
+            call: "handing over the key",
+            reason: error.kind().to_string(),
+        })
+    }
 }
 
 /// Writes the bytes as they are, past the buffer of [`io::stdout`], which nobody wipes.
-fn hand_over(pipe: &OwnedFd, key: &Secret) -> io::Result<()> {
-    std::fs::File::from(pipe.try_clone()?).write_all(key.expose())
+fn write(pipe: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
+    std::fs::File::from(pipe.try_clone()?).write_all(bytes)
 }
 
 #[cfg(test)]
@@ -62,7 +79,7 @@ mod tests {
     fn the_bytes_arrive_as_they_are() {
         let (mut reader, writer) = io::pipe().unwrap();
         let writer = OwnedFd::from(writer);
-        hand_over(&writer, &Secret::new(b"key\n\0\xff".to_vec())).unwrap();
+        write(&writer, b"key\n\0\xff").unwrap();
         drop(writer);
         let mut read = Vec::new();
         reader.read_to_end(&mut read).unwrap();
@@ -70,10 +87,25 @@ mod tests {
     }
 
     #[test]
+    fn the_plugin_reads_how_long_the_key_is() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let pipe = KeyPipe(Rc::new(writer.into()));
+        pipe.answer(&Secret::new(b"key".to_vec())).unwrap();
+        for bytes in [0, frame::LIMIT + 1] {
+            let kind = pipe.answer(&Secret::new(vec![1; bytes])).unwrap_err();
+            assert_eq!(kind.name(), "key-malformed");
+        }
+        drop(pipe);
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        assert_eq!(read, b"BEK\x01\x03\0\0\0key");
+    }
+
+    #[test]
     fn a_reader_that_went_away_is_an_error() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let error = hand_over(&OwnedFd::from(writer), &Secret::new(b"key".to_vec())).unwrap_err();
+        let error = write(&OwnedFd::from(writer), b"key").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }

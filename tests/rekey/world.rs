@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use azure_emulator::{Emulator, Options, Scenario};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -211,10 +209,4 @@ pub fn with_input(command: &mut Command, input: &[u8]) -> Output {
     // It may end without reading.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
-}
-
-/// The key in a secret's value as unwrapped by the emulator's own KEK, decoded with other code.
-pub fn decoded(text: &str) -> Vec<u8> {
-    let standard: String = text.replace('-', "+").replace('_', "/");
-    BASE64_STANDARD.decode(format!("{standard}{}", "=".repeat((4 - text.len() % 4) % 4))).unwrap()
 }

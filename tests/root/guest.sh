@@ -64,6 +64,7 @@ make_tree() {
         if [[ -x $tool ]]; then install_with_libraries "$tree" "$tool"; fi
     done
     install_openssl_providers "$tree"
+    install_plugin "$tree"
     install_modules "$tree" "$(kernel)"
     printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n' >"$tree/etc/passwd"
     printf 'root:x:0:\nnogroup:x:65534:\n' >"$tree/etc/group"
@@ -98,6 +99,20 @@ install_openssl_providers() {
     libcrypto=$(ldd "$(command -v cryptsetup)" | grep --only-matching '/[^ ]*libcrypto[^ ]*') || return 0
     for provider in "$(dirname "$libcrypto")"/ossl-modules/*.so; do
         install_with_libraries "$tree" "$provider"
+    done
+}
+
+# libcryptsetup loads it by the type of a token.
+install_plugin() {
+    local tree=$1 directory host plugin
+    directory=$(plugin_directory)
+    mkdir -p "$tree$directory"
+    # Its other host; a package of its own since Debian 13, and in PATH there.
+    for host in /usr/lib/systemd/systemd-cryptsetup /usr/bin/systemd-cryptsetup; do
+        if [[ -x $host ]]; then install_with_libraries "$tree" "$host"; fi
+    done
+    for plugin in "$PLUGINS"/*.so; do
+        if [[ -e $plugin ]]; then install -m 644 "$plugin" "$tree$directory"; fi
     done
 }
 

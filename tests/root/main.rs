@@ -32,4 +32,5 @@ mod refuse;
 mod rescue;
 mod secrecy;
 mod token;
+mod token_plugin;
 mod world;

@@ -20,18 +20,21 @@ can_run_natively() {
 # afterwards. Device-mapper has no namespaces: cases close what they open.
 run_natively() {
     unshare --mount --net --propagation private \
-        bash -euo pipefail -c "$(declare -f world native_world throw_away); native_world \"\$@\"" - "$@"
+        bash -euo pipefail -c "$(declare -f world native_world throw_away); native_world \"\$@\"" - \
+        "$(plugin_directory)" "$PLUGINS" "$@"
 }
 
 native_world() {
-    local test=$1 images=$2 scratch path
-    shift 2
+    local directory=$1 plugins=$2 test=$3 images=$4 scratch path
+    shift 4
     scratch=$(mktemp --directory)
     # Holds what is written to the overlays, and goes with the namespace.
     mount -t tmpfs tmpfs "$scratch"
-    for path in /etc /mnt "$images"; do
+    for path in /etc /mnt "$images" "$(dirname "$directory")"; do
         throw_away "$scratch" "$path"
     done
+    mkdir -p "$directory"
+    find "$plugins" -name '*.so' -exec cp {} "$directory" \;
     world
     CRYPTSETUP_IMAGES=$images "$test" "$@"
 }

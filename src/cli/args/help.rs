@@ -33,6 +33,8 @@ Commands:
   token show|assign|import|remove DEVICE [OPTIONS]
                    the wrapped keys in a LUKS2 header: which there are, and
                    changing them
+  token-key open [DEVICE]|validate|dump
+                   answer the plugin that cryptsetup loads for LUKS2 tokens
 
 Options:
   --json           print the result as JSON
