@@ -9,6 +9,7 @@ use std::path::Path;
 use super::args::enroll::EnrollArgs;
 use super::azure;
 use super::rekey::{Rekeying, device, root};
+use crate::azure::Azure;
 use crate::config::{self, Origin};
 use crate::deadline::{Deadline, Pauses};
 use crate::device::Devices;
@@ -16,7 +17,7 @@ use crate::edge::block::BlockDevices;
 use crate::edge::luks::keyslots::ChangedHeader;
 use crate::edge::process::{self, SystemClock};
 use crate::edge::rekey::random;
-use crate::error::{Error, Goal, Kind};
+use crate::error::{Error, Goal, Kind, SecretProblem};
 use crate::keyslots::Keyslots;
 use crate::mapping::Format;
 use crate::rekey::plan::{Wrap, WrappedKey};
@@ -92,7 +93,7 @@ impl Enrolling<'_> {
         if let (Some(plan), None) = (rekeying.interrupted()?, &made) {
             return self.resume(&plan, &mut rekeying, &base, json);
         }
-        self.check(rekeying.header)?;
+        self.check(rekeying.header, rekeying.azure)?;
         let existing = match made {
             Some(_) => None,
             None => Some(existing::find(self.args, self.name, self.device, self.deadline)?),
@@ -118,7 +119,7 @@ impl Enrolling<'_> {
         base: &Volume,
         json: bool,
     ) -> Result<(), Stop> {
-        report::resumes(self.name);
+        report::resumes();
         report::plan(self.name, plan);
         let existing = match rekeying.needs_key(plan)? {
             true => Some(existing::find(self.args, self.name, self.device, self.deadline)?),
@@ -132,16 +133,30 @@ impl Enrolling<'_> {
     }
 
     /// A new passphrase, wrapped and proven to come back.
-    fn new_key(&self, azure: &mut crate::azure::Azure) -> Result<(Secret, WrappedKey), Kind> {
+    fn new_key(&self, azure: &mut Azure) -> Result<(Secret, WrappedKey), Kind> {
         let key = passphrase::new(random)?;
         let wrap = Wrap { kek: self.args.kek.clone(), algorithm: self.args.algorithm };
         let wrapped = rekey::wrapped(&wrap, &key, azure, self.deadline)?;
         Ok((key, wrapped))
     }
 
-    /// Refuses what could not be finished, before anybody is asked for anything.
-    fn check(&self, header: &mut ChangedHeader) -> Result<(), Kind> {
+    /// Refuses what is there already, before anybody is asked for a key: another volume may need it,
+    /// or another run made it.
+    fn check(&self, header: &mut ChangedHeader, azure: &mut Azure) -> Result<(), Kind> {
         let refuse = |reason: String| Err(Kind::NotRekeyable { reason });
+        let there = |what: String| refuse(format!("{what} is there already: rotate renews keys"));
+        if let Some(path) = self.args.to_file.as_ref().filter(|path| path.exists()) {
+            return there(path.display().to_string());
+        }
+        if let Some(id) = &self.args.to_secret {
+            match azure.secret(id, self.deadline) {
+                Err(Kind::SecretMissing { problem: SecretProblem::NotFound, .. }) => {}
+                Ok(_) | Err(Kind::SecretMissing { .. }) => {
+                    return there(format!("the secret {id}"));
+                }
+                Err(kind) => return Err(kind),
+            }
+        }
         if !self.args.to_token {
             return Ok(());
         }

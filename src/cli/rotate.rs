@@ -113,7 +113,7 @@ impl Rotation<'_> {
         let name = &volume.name;
         let mut rekeying = Rekeying { name, header: &mut header, azure: &mut azure };
         if let Some(plan) = rekeying.interrupted()? {
-            report::resumes(name);
+            report::resumes();
             report::plan(name, &plan);
             let existing = match rekeying.needs_key(&plan)? {
                 true => Some(current::key(volume, self.deadline)?.1),

@@ -53,8 +53,8 @@ pub fn step(name: &VolumeName, step: &Step) {
 }
 
 /// Says that an earlier run is finished first.
-pub fn resumes(name: &VolumeName) {
-    log::warn!("{name}: an earlier run was interrupted; finishing it");
+pub fn resumes() {
+    log::warn!("an earlier run was interrupted; finishing it");
 }
 
 /// Says that a volume is left alone, of several.

@@ -41,7 +41,9 @@ fn a_disk_of_ade_gets_a_key_in_all_three_places() {
     assert_eq!(
         world.requests(),
         [
+            "GET /metadata/versions 200",
             "GET /metadata/identity/oauth2/token 200",
+            "GET /secrets/bek-data1 404",
             "POST /keys/kek/wrapkey 200",
             &format!("POST /keys/kek/{NEWER}/unwrapkey 200"),
             "GET /secrets/bek-data1 404",
@@ -68,7 +70,12 @@ fn a_disk_of_ade_gets_a_key_in_all_three_places() {
     assert_eq!(line, format!("data1 {device} - _netdev,nofail,ca={}\n", ca.display()));
     world.nothing_is_under_way();
     let again = world.run(&words, KEY.as_bytes());
+    again.refuses(4, "/etc/bek-unlock/data1.wrapped is there already: rotate renews keys");
+    let words = ["enroll", device, "--kek", KEK, "--to-token", "--key-file", "-"];
+    let again = world.run(&words, KEY.as_bytes());
     again.refuses(4, "token 0 in its header has a key already: renew it with bek-unlock rotate");
+    let words = ["enroll", device, "--kek", KEK, "--to-vault", VAULT, "--secret-name", "ade"];
+    world.run(&words, b"").refuses(4, "secrets/ade is there already: rotate renews keys");
 }
 
 #[test]

@@ -67,8 +67,7 @@ fn a_vault_that_takes_no_secret_leaves_what_can_be_finished() {
     let image = world.volume("luks2", None);
     let device = image.to_str().unwrap();
     let words = ["enroll", device, "--kek", KEK, "--to-vault", VAULT, "--key-file", "-"];
-    let run = world.run(&words, KEY.as_bytes()).refuses(77, "secrets/set");
-    assert!(run.stderr.contains("Key Vault Secrets Officer") || run.stderr.contains("give"));
+    world.run(&words, KEY.as_bytes()).refuses(77, "secrets/set");
     assert!(world.opens(&image, KEY.as_bytes()));
     // Once it may, the very same key is put there.
     let allow = json!({"set_permissions": {"vault": "contoso-kv.vault.azure.net", "permissions":
@@ -76,8 +75,7 @@ fn a_vault_that_takes_no_secret_leaves_what_can_be_finished() {
     for change in azure_emulator::Change::parse(allow.to_string().as_bytes()).unwrap() {
         world.emulator.change(change).unwrap();
     }
-    let run = world.run(&words, b"").good();
-    assert!(run.stderr.contains("an earlier run was interrupted; finishing it"), "{run:#?}");
+    world.run(&words, b"").good().says("an earlier run was interrupted; finishing it");
     assert_eq!(world.keyslots(&image).0, [0, 1]);
     world.nothing_is_under_way();
 }

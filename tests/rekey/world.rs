@@ -19,6 +19,9 @@ pub const KEK: &str = "https://contoso-kv.vault.azure.net/keys/kek";
 pub const OLDER: &str = "0123456789abcdef0123456789abcdef";
 pub const NEWER: &str = "89abcdef0123456789abcdef01234567";
 
+/// Of the secret that ADE made.
+pub const ADE_VERSION: &str = "00000000000000000000000000000001";
+
 const NOTES: &str = "/var/lib/bek-unlock";
 
 pub struct World {
@@ -46,6 +49,7 @@ pub fn contoso() -> Value {
                      {"name": "off", "versions": [{"enabled": false}]}],
             "secrets": [
                 {"name": "ade", "versions": [{
+                    "version": ADE_VERSION,
                     "wrap": {"key": "kek", "version": OLDER, "plain": KEY},
                     "content_type": "Wrapped BEK",
                     "tags": {
@@ -65,10 +69,12 @@ impl World {
     }
 
     pub fn with(scenario: Value) -> Self {
-        for left in ["/etc/bektab", "/etc/crypttab"] {
+        for left in ["/etc/bektab", "/etc/crypttab", "/etc/w", "/etc/w.wrapped"] {
             let _ = fs::remove_file(left);
         }
-        let _ = fs::remove_dir_all(NOTES);
+        for left in [NOTES, "/etc/bek-unlock"] {
+            let _ = fs::remove_dir_all(left);
+        }
         let options = Options {
             imds: "169.254.169.254:80".parse().unwrap(),
             vault: "169.254.169.253:443".parse().unwrap(),
@@ -182,7 +188,14 @@ impl Run {
     pub fn refuses(self, status: i32, words: &str) -> Self {
         assert_eq!(self.status, Some(status), "{self:#?}");
         assert_eq!(self.stderr.matches("bek-unlock: error: ").count(), 1, "{self:#?}");
-        let flat = self.stderr.replace("\nbek-unlock:   ", " ").replace("  ", " ");
+        self.says(words)
+    }
+
+    /// Asserts these words on standard error, wherever its lines are broken.
+    #[track_caller]
+    pub fn says(self, words: &str) -> Self {
+        let flat = self.stderr.split_whitespace().filter(|word| *word != "bek-unlock:");
+        let flat = flat.collect::<Vec<_>>().join(" ");
         assert!(flat.contains(words), "{words:?} is missing in {self:#?}");
         self
     }
