@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use bek_unlock::cli::args::{azure, key, recover, secrets, token};
+use bek_unlock::cli::args::{azure, enroll, key, recover, rotate, secrets, token};
 use bek_unlock::config;
 
 use super::{between, files, read, root, same};
@@ -134,12 +134,19 @@ fn flags(page: &str, name: &str) -> Vec<String> {
 fn every_flag_of_a_command_is_in_the_help_and_in_the_manual() {
     let help = help();
     let common: BTreeSet<String> = flags("bek-unlock.8", "OPTIONS").into_iter().collect();
-    let recover_page = "bek-unlock-recover.8";
-    let signing_in = "Options of recover and secrets, to sign in to Azure";
+    let (enroll_page, recover_page) = ("bek-unlock-enroll.8", "bek-unlock-recover.8");
+    let signing_in = "Options of enroll, recover, rotate and secrets, to sign in to Azure";
     let keys = "Keys of recover, tried in this order; FILE may be - for standard input";
     for (heading, page, name, known) in [
         ("Options of secrets", "bek-unlock.8", "OPTIONS OF SECRETS", secrets::FLAGS),
         ("Options of token", "bek-unlock-token.8", "OPTIONS", token::FLAGS),
+        (
+            "Options of enroll, and keys as for recover",
+            enroll_page,
+            "OPTIONS OF ENROLL",
+            enroll::FLAGS,
+        ),
+        ("Options of rotate", enroll_page, "OPTIONS OF ROTATE", rotate::FLAGS),
         ("Options of recover", recover_page, "OPTIONS", recover::FLAGS),
         (keys, recover_page, "KEYS", key::FLAGS),
         (signing_in, recover_page, "SIGNING IN", azure::FLAGS),

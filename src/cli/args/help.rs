@@ -14,6 +14,9 @@ Commands:
   decode           the key in an answer of unwrapKey: standard input to
                    standard output; asks nobody
   detach NAME      close it
+  enroll DEVICE --kek URL [OPTIONS]
+                   give a volume, or a new one, a key of its own, wrapped by
+                   the KEK; see bek-unlock-enroll(8)
   initramfs plan [--tool TOOL] [--root DIR] [--kernel RELEASE]
       [--crypttab FILE]
                    what an image needs to open the root disk, for the TOOL that
@@ -27,6 +30,8 @@ Commands:
   recover DEVICE [OPTIONS]
                    open a disk of another machine, or an image of one, with
                    the first key that fits
+  rotate NAME|--all [OPTIONS]
+                   give volumes new keys where the old ones are
   secrets --vault URL [OPTIONS]
                    the disk secrets of a vault by their tags; no values
   status [NAME...] what is open, from which key source, since when
@@ -46,6 +51,31 @@ Options of secrets:
   --vault URL             the vault
   --machine-name NAME     only secrets of this machine
   --file NAME             only secrets of this key file
+
+Options of enroll, and keys as for recover:
+  --kek URL               the key-encryption key, with or without version
+  --kek-algorithm NAME    RSA-OAEP, RSA-OAEP-256, RSA1_5 or A256KW
+  --to-vault URL          put the wrapped key into a secret of this vault,
+  --secret-name NAME      called so, with these tags:
+  --machine-name NAME     MachineName
+  --file NAME             DiskEncryptionKeyFileName
+  --to-token              put it into a LUKS2 token
+  --to-file FILE          put it into a file
+  --name NAME             the volume's name
+  --write                 write its line to /etc/bektab
+  --header WHERE          its detached header
+  --format                make a new volume; what is on the device is lost
+  --yes                   and nobody has to be asked about that
+  --timeout TIME          one deadline for everything; else 90s
+  --dry-run               prove that it can be done, change nothing
+
+Options of rotate:
+  --all                   every volume of bektab that has a wrapped key
+  --kek URL               another key-encryption key
+  --kek-algorithm NAME    another algorithm
+  --keep-kek              no newer version of the KEK
+  --keep-passphrase       no new passphrase
+  --dry-run               prove that it can be done, change nothing
 
 Options of recover:
   --name NAME             the name to open it as
@@ -75,7 +105,7 @@ Options of token:
   --token NUMBER          the token to assign or remove; else the only one
   --key-slot NUMBER       the keyslot that its key opens; else the only one
 
-Options of recover and secrets, to sign in to Azure:
+Options of enroll, recover, rotate and secrets, to sign in to Azure:
   --auth WAY              managed-identity, az, service-principal[:FILE],
                           workload-identity, device-code or token:FILE
   --identity ID           client-id:UUID, object-id:UUID or resource-id:/...
