@@ -137,6 +137,7 @@ mod tests {
             ("_netdev", on(|o| o.netdev = true)),
             ("bitlk", on(|o| o.encryption = Some(Encryption::Bitlk))),
             ("discard", on(|o| o.discard = true)),
+            ("key-only", on(|o| o.key_only = true)),
             ("luks", on(|o| o.encryption = Some(Encryption::Luks))),
             ("no-read-workqueue", on(|o| o.no_read_workqueue = true)),
             ("no-write-workqueue", on(|o| o.no_write_workqueue = true)),

@@ -2,7 +2,8 @@
 //!
 //! A volume is an instance of the shipped template: a link in the directories of what requires or
 //! wants it, and drop-ins for what only its line can say. Lines of other files get nothing here:
-//! crypttab(5) has systemd's own generator, and ADE's list is opened by its agent.
+//! crypttab(5) has systemd's own generator, and ADE's list is opened by its agent. Nor does a line
+//! with `key-only`: its volume is crypttab's, which asks bek-unlock-key@.socket for the key.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -36,13 +37,16 @@ impl Plan {
     pub fn new(entries: &[Entry], surroundings: &Surroundings) -> Self {
         let Surroundings { competitors, opened } = surroundings;
         let mut plan = Self::default();
-        for entry in entries.iter().filter(|entry| entry.origin == Origin::Bektab) {
+        let ours =
+            |entry: &&Entry| entry.origin == Origin::Bektab && !entry.volume.options.key_only;
+        let ours: Vec<&Entry> = entries.iter().filter(ours).collect();
+        for entry in &ours {
             plan.competition(entry, competitors);
             if let Some(names) = plan.names(entry) {
                 plan.volume(entry, &names, opened);
             }
         }
-        plan.carried_over(entries, opened);
+        plan.carried_over(&ours, opened);
         if plan.files.iter().any(|file| file.path.starts_with(format!("{GROUP}.wants"))) {
             plan.link("multi-user.target.wants", GROUP, GROUP);
         }
@@ -86,10 +90,10 @@ impl Plan {
         self.waits(entry, names);
     }
 
-    /// What the initramfs opened and no line of bektab names, such as ADE's root or a volume of the
+    /// What the initramfs opened and none of `ours` names, such as ADE's root or a volume of the
     /// kernel command line: its unit was handed over and has nothing but the shipped files now.
-    fn carried_over(&mut self, entries: &[Entry], opened: &BTreeSet<VolumeName>) {
-        let listed: BTreeSet<_> = entries.iter().map(|entry| &entry.volume.name).collect();
+    fn carried_over(&mut self, ours: &[&Entry], opened: &BTreeSet<VolumeName>) {
+        let listed: BTreeSet<_> = ours.iter().map(|entry| &entry.volume.name).collect();
         for name in opened.iter().filter(|name| !listed.contains(name)) {
             if let Some(names) = Names::of(name) {
                 self.never_closed(&names.drop_ins(), Text::for_all());
