@@ -27,6 +27,7 @@ pub mod azure;
 mod decode;
 mod enroll;
 mod initramfs;
+mod key_service;
 mod keyscript;
 mod recover;
 mod rekey;
@@ -81,6 +82,7 @@ fn run(command: &Command) -> Result<(), Error> {
             report::result(&initramfs::plan(root, *tool, kernel.as_deref(), crypttab)?);
             Ok(())
         }
+        Action::KeyService { name } => key_service::run(name),
         Action::Keyscript => keyscript::run(),
         Action::Recover(args) => recover::run(args, command.json),
         Action::Rotate(args) => rotate::run(args, command.json),
@@ -128,7 +130,9 @@ fn close(name: &VolumeName, json: bool) -> Result<(), Error> {
 fn crashed(action: &Action, place: String) -> Error {
     let error = |goal| Error::new(goal, Kind::Internal { call: "panic", reason: place });
     match action {
-        Action::Attach { name, .. } => error(Goal::Unlock).volume(name),
+        Action::Attach { name, .. } | Action::KeyService { name } => {
+            error(Goal::Unlock).volume(name)
+        }
         Action::Decode => error(Goal::Decode),
         Action::Detach { name } => error(Goal::Close).volume(name),
         Action::Enroll(_) => error(Goal::Enroll),

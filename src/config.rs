@@ -21,6 +21,7 @@ mod fields;
 mod file;
 pub mod flag;
 mod glue;
+pub mod key_service;
 pub mod keyscript;
 pub mod line;
 mod nearest;

@@ -17,6 +17,7 @@ pub mod key_disk;
 pub mod key_paste;
 pub mod key_pipe;
 pub mod key_save;
+pub mod key_socket;
 pub mod luks;
 pub mod mapping;
 pub mod memory;

@@ -79,6 +79,11 @@ pub enum Action {
         /// What builds the image.
         tool: Tool,
     },
+    /// Answer systemd-cryptsetup's questions for a key.
+    KeyService {
+        /// Of which volume.
+        name: VolumeName,
+    },
     /// Hand a key to cryptsetup-initramfs.
     Keyscript,
     /// Open a disk of another machine.
@@ -143,6 +148,11 @@ fn action(words: &mut Words) -> Result<Action, Stop> {
         },
         "enroll" => Action::Enroll(Box::new(enroll::parse(words, uuid)?)),
         "initramfs" => plan::parse(words)?,
+        "key-service" => match words.arguments("key-service")?.as_slice() {
+            // What it says is the journal's, and its answer is the key.
+            [name] if !words.json => Action::KeyService { name: volume(name)? },
+            _ => return Err("key-service takes one NAME".into()),
+        },
         "keyscript" => match words.arguments("keyscript")?.as_slice() {
             // Its standard output is the key, and nothing else.
             [] if !words.json => Action::Keyscript,
@@ -215,6 +225,8 @@ mod tests {
             ("detach", "detach takes one NAME"),
             ("decode key.json", "decode takes no argument, it reads standard input"),
             ("decode --json", "decode has no --json: the key alone is its result"),
+            ("key-service", "key-service takes one NAME"),
+            ("key-service a --json", "key-service takes one NAME"),
             ("keyscript data1", "keyscript takes no arguments"),
             ("keyscript --json", "keyscript takes no arguments"),
             ("status --crypttab /etc/crypttab", "--crypttab is for initramfs plan, not for status"),

@@ -2,8 +2,9 @@
 //!
 //! A volume is an instance of the shipped template: a link in the directories of what requires or
 //! wants it, and drop-ins for what only its line can say. Lines of other files get nothing here:
-//! crypttab(5) has systemd's own generator, and ADE's list is opened by its agent. Nor does a line
-//! with `key-only`: its volume is crypttab's, which asks bek-unlock-key@.socket for the key.
+//! crypttab(5) has systemd's own generator, and ADE's list is opened by its agent. A line with
+//! `key-only` is a drop-in of the service that answers for its key, and no more: its volume is
+//! crypttab's.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -37,9 +38,12 @@ impl Plan {
     pub fn new(entries: &[Entry], surroundings: &Surroundings) -> Self {
         let Surroundings { competitors, opened } = surroundings;
         let mut plan = Self::default();
-        let ours =
-            |entry: &&Entry| entry.origin == Origin::Bektab && !entry.volume.options.key_only;
-        let ours: Vec<&Entry> = entries.iter().filter(ours).collect();
+        let bektab = entries.iter().filter(|entry| entry.origin == Origin::Bektab);
+        let (asked, ours): (Vec<&Entry>, Vec<&Entry>) =
+            bektab.partition(|entry| entry.volume.options.key_only);
+        for entry in asked {
+            plan.key_service(entry);
+        }
         for entry in &ours {
             plan.competition(entry, competitors);
             if let Some(names) = plan.names(entry) {
@@ -67,6 +71,20 @@ impl Plan {
             self.notice(entry, "the name is too long for a unit; open it by hand");
         }
         names
+    }
+
+    /// What the key of a line with `key-only` needs; somebody has enabled its socket, or not.
+    fn key_service(&mut self, entry: &Entry) {
+        let name = entry.volume.name.as_str();
+        let Some(service) = unit_name::instance("bek-unlock-key", name, "service") else {
+            self.notice(entry, "the name is too long for a unit; nobody answers for its key");
+            return;
+        };
+        let (text, problems) = dropin::key_service(entry);
+        self.text(&format!("{service}.d"), "50-bektab.conf", text);
+        for problem in problems {
+            self.notice(entry, &problem);
+        }
     }
 
     fn volume(&mut self, entry: &Entry, names: &Names, opened: &BTreeSet<VolumeName>) {

@@ -21,6 +21,7 @@ mod header;
 mod header_copy;
 mod images;
 mod key_disk;
+mod key_service;
 mod keyscript;
 mod open;
 mod recipe;

@@ -22,6 +22,8 @@ Commands:
   initramfs names|network
                    what an image's scripts attach, and whether it can need Key
                    Vault
+  key-service NAME answer systemd-cryptsetup's questions for the key of a line
+                   of crypttab; started by bek-unlock-key@NAME.socket
   keyscript        write the key of the volume in CRYPTTAB_* to a pipe, for
                    cryptsetup-initramfs
   recover DEVICE [OPTIONS]
