@@ -21,6 +21,7 @@ use crate::error::{Error, Goal, Kind, exit};
 use crate::report::{self, logger, panic};
 use crate::volume::VolumeName;
 
+mod adopt;
 pub mod args;
 mod attach;
 pub mod azure;
@@ -61,6 +62,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<(), Error> {
     match &command.action {
+        Action::Adopt { dry_run } => {
+            adopt::run(Path::new("/"), *dry_run, command.json, &mut report::result)
+        }
         Action::Attach { name, fields } => attach::run(name, fields, command.json),
         Action::Decode => decode::run(),
         Action::Detach { name } => close(name, command.json),
@@ -130,6 +134,7 @@ fn close(name: &VolumeName, json: bool) -> Result<(), Error> {
 fn crashed(action: &Action, place: String) -> Error {
     let error = |goal| Error::new(goal, Kind::Internal { call: "panic", reason: place });
     match action {
+        Action::Adopt { .. } => error(Goal::Adopt),
         Action::Attach { name, .. } | Action::KeyService { name } => {
             error(Goal::Unlock).volume(name)
         }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod ade;
+pub mod adopt;
 mod arguments;
 pub mod azure_crypt_mount;
 pub mod bektab;

@@ -27,6 +27,7 @@ pub mod probe;
 pub mod process;
 pub mod rekey;
 pub mod resolver;
+pub mod rewrite;
 pub mod sign_in;
 pub mod signals;
 pub mod state;

@@ -51,7 +51,7 @@ impl Tool {
     }
 
     /// What builds the image anew.
-    fn rebuild(self) -> &'static str {
+    pub fn rebuild(self) -> &'static str {
         match self {
             Self::Dracut => "dracut --force",
             Self::InitramfsTools => "update-initramfs -u",

@@ -8,6 +8,9 @@ Opens dm-crypt volumes of Azure VMs, with the key from the key disk or from Key
 Vault.
 
 Commands:
+  adopt [--dry-run]
+                   take over the lines of Azure Disk Encryption's crypttab into
+                   /etc/bektab; with --dry-run show what would be done
   attach NAME [DEVICE [KEY [OPTIONS]]]
                    open a volume: the line NAME of /etc/bektab, or the fields
                    given here
