@@ -4,6 +4,7 @@
 //! whatever is not clear stays as it is and is said. Other people's lines and all comments are kept
 //! byte for byte.
 
+mod draft;
 mod legacy;
 mod mount;
 mod physical;
@@ -11,11 +12,11 @@ mod physical;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::ade::OS_MAPPER;
-use super::{Configuration, Origin, file, render};
-use crate::error::{Kind, printable};
+use super::{Configuration, Origin, file};
+use crate::error::Kind;
 use crate::volume::{Volume, VolumeName};
 
+use self::draft::Draft;
 pub use self::mount::KeyDiskMount;
 use self::physical::{Part, Physical};
 
@@ -102,13 +103,7 @@ pub enum Action {
 pub fn plan(texts: &Texts, root: &BTreeSet<String>) -> Result<Plan, Kind> {
     let bektab = parse(Origin::Bektab, texts.bektab.as_deref());
     let lines = physical::lines(texts.crypttab.as_deref().unwrap_or_default());
-    let mut draft = Draft {
-        bektab: &bektab,
-        unclear: unclear(&lines),
-        root,
-        added: BTreeMap::new(),
-        plan: Plan::default(),
-    };
+    let mut draft = Draft::new(&bektab, unclear(&lines), root);
     let kept: Vec<Vec<u8>> = lines.iter().map(|line| draft.physical(line)).collect();
     legacy::add(&mut draft, &lines, texts.azure_crypt_mount.as_deref());
     let Draft { added, mut plan, .. } = draft;
@@ -143,122 +138,6 @@ fn unclear(lines: &[Physical<'_>]) -> BTreeSet<String> {
         }
     }
     unclear
-}
-
-/// A plan in the making.
-struct Draft<'a> {
-    bektab: &'a Configuration,
-    unclear: BTreeSet<String>,
-    root: &'a BTreeSet<String>,
-    /// The volumes that bektab gets.
-    added: BTreeMap<VolumeName, Volume>,
-    plan: Plan,
-}
-
-impl Draft<'_> {
-    /// What is left of a line of crypttab.
-    fn physical(&mut self, line: &Physical<'_>) -> Vec<u8> {
-        if let Some(problem) = &line.problem {
-            self.plan.warnings.push(format!("{problem}; left as it is"));
-        }
-        let goes: Vec<bool> = line.parts.iter().map(|part| self.part(line.number, part)).collect();
-        line.without(&goes)
-    }
-
-    /// Whether a part of line `number` of crypttab goes.
-    fn part(&mut self, number: usize, part: &Part<'_>) -> bool {
-        let volume = match &part.volume {
-            None => return false,
-            Some(Ok(volume)) => volume,
-            Some(Err(problem)) => {
-                self.plan.warnings.push(format!("{problem}; left as it is"));
-                return false;
-            }
-        };
-        let place = (Origin::Crypttab, number);
-        let action = match self.known(volume) {
-            Known::By(line) => Action::Remove(line),
-            Known::Not => match self.written(volume) {
-                Ok(line) => Action::Move(line),
-                Err(reason) => return self.leave(place, &volume.name, &reason),
-            },
-            Known::Otherwise(reason) => return self.leave(place, &volume.name, &reason),
-        };
-        self.plan.root |= self.is_root(&volume.name);
-        let left_out = match action {
-            Action::Move(_) => part.left_out.clone(),
-            Action::Copy(_) | Action::Remove(_) => Vec::new(),
-        };
-        self.step(place, volume, part.text, action, left_out);
-        true
-    }
-
-    /// What bektab says of `volume`, now or after this plan.
-    fn known(&self, volume: &Volume) -> Known {
-        let name = &volume.name;
-        if self.unclear.contains(name.as_str()) {
-            return Known::Otherwise("the name is on another line, too".to_owned());
-        }
-        if self.added.contains_key(name) {
-            return Known::By(None);
-        }
-        let entry = match self.bektab.find(name) {
-            Ok(entry) => entry,
-            Err(Kind::NotConfigured { .. }) => return Known::Not,
-            Err(problem) => return Known::Otherwise(problem.to_string()),
-        };
-        let (ours, place) = (&entry.volume, format!("/etc/bektab:{}", entry.line));
-        if ours.options.key_only {
-            return Known::Otherwise(format!("{place} says key-only, so crypttab opens it"));
-        }
-        if ours.device.udev_path() != volume.device.udev_path() {
-            return Known::Otherwise(format!("{place} names another device"));
-        }
-        Known::By(Some(entry.line))
-    }
-
-    /// The line of bektab for `volume`; notes that it is there from now on.
-    fn written(&mut self, volume: &Volume) -> Result<String, String> {
-        let mut volume = volume.clone();
-        // ADE's own scripts in the initramfs knew without being told.
-        volume.options.initrd |= self.is_root(&volume.name);
-        let line = render::line(&volume).map_err(|unwritable| unwritable.to_string())?;
-        self.added.insert(volume.name.clone(), volume);
-        Ok(line)
-    }
-
-    fn is_root(&self, name: &VolumeName) -> bool {
-        name.as_str() == OS_MAPPER || self.root.contains(name.as_str())
-    }
-
-    fn step(
-        &mut self,
-        (origin, line): (Origin, usize),
-        volume: &Volume,
-        text: &str,
-        action: Action,
-        left_out: Vec<String>,
-    ) {
-        let (name, old) = (volume.name.clone(), printable(text, 400));
-        self.plan.steps.push(Step { name, origin, line, old, action, left_out });
-    }
-
-    /// Says that a line stays; false, because it does not go.
-    fn leave(&mut self, (origin, line): (Origin, usize), name: &VolumeName, reason: &str) -> bool {
-        let file = origin.path().display();
-        self.plan.warnings.push(format!("{file}:{line}: {name}: {reason}; left as it is"));
-        false
-    }
-}
-
-/// What bektab says of a volume.
-enum Known {
-    /// The same, on this line or on one that is added.
-    By(Option<usize>),
-    /// Nothing.
-    Not,
-    /// Something else, in words.
-    Otherwise(String),
 }
 
 /// The text of bektab with the new lines at its end; `None` without any.

@@ -155,9 +155,12 @@ RemainAfterExit=yes
 ExecStart=/bin/true
 END
     ln -s "../$crypt" "$generated/cryptsetup.target.requires/"
-    # As systemctl enable makes it, from the Install section.
-    grep -qx 'WantedBy=systemd-cryptsetup@%i.service' "$shipped/bek-unlock-key@.socket" ||
-        fail 'the socket is not started with the volume'
+    # The link that makes it start with the volume is systemctl's own.
+    mkdir -p "$work/enabled/usr/lib/systemd/system"
+    cp "$work/units"/bek-unlock-key@.s* "$work/enabled/usr/lib/systemd/system/"
+    systemctl --quiet --root="$work/enabled" enable "$socket"
+    [[ -L $work/enabled/etc/systemd/system/$crypt.wants/$socket ]] ||
+        fail "$(find "$work/enabled/etc" -type l): the socket is not started with the volume"
     ln -s "$work/units/bek-unlock-key@.socket" "$generated/$crypt.wants/$socket"
     said=$(analyze "$generated" multi-user.target 2>&1) || true
     ! grep -qE 'ordering cycle|bek-unlock-key' <<<"$said" || fail "key service: $said"

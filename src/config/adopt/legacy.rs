@@ -1,6 +1,7 @@
 //! ADE's azure_crypt_mount: copied to bektab, never changed, because its agent works with it.
 
-use super::{Action, Draft, Known, Physical, parse};
+use super::draft::{Draft, Known};
+use super::{Action, Physical, parse};
 use crate::config::Origin;
 
 /// Adds the volumes of `content` that nobody else has.

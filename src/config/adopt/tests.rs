@@ -1,5 +1,6 @@
 use super::*;
 use crate::config;
+use crate::config::ade::OS_MAPPER;
 
 const UUID: &str = "2f5e8c0a-7d3b-4c1e-9a64-0b8d5f7e1c22";
 const KEYS: &str = "/mnt/azure_bek_disk/LinuxPassPhraseFileName";
