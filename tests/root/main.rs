@@ -12,6 +12,7 @@
     reason = "a test fails loudly"
 )]
 
+mod adopt;
 mod at_once;
 mod azure;
 mod bitlk;
