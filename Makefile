@@ -88,7 +88,7 @@ install: man $(PLUGIN)
 	ln -sf libcryptsetup-token-bek-unlock.so \
 	    $(DESTDIR)$(tokendir)/libcryptsetup-token-Azure_Disk_Encryption.so
 	install -d $(DESTDIR)$(systemddir)/system $(DESTDIR)$(systemddir)/catalog
-	for unit in systemd/*.service systemd/*.target systemd/*.slice; do \
+	for unit in systemd/*.service systemd/*.socket systemd/*.target systemd/*.slice; do \
 	    to="$(DESTDIR)$(systemddir)/system/$$(basename "$$unit")"; \
 	    install -m 0644 "$$unit" "$$to" && \
 	        sed -i 's|/usr/bin/bek-unlock|$(bindir)/bek-unlock|g' "$$to" || exit 1; \

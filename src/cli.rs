@@ -21,12 +21,14 @@ use crate::error::{Error, Goal, Kind, exit};
 use crate::report::{self, logger, panic};
 use crate::volume::VolumeName;
 
+mod adopt;
 pub mod args;
 mod attach;
 pub mod azure;
 mod decode;
 mod enroll;
 mod initramfs;
+mod key_service;
 mod keyscript;
 mod recover;
 mod rekey;
@@ -60,6 +62,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<(), Error> {
     match &command.action {
+        Action::Adopt { dry_run } => {
+            adopt::run(Path::new("/"), *dry_run, command.json, &mut report::result)
+        }
         Action::Attach { name, fields } => attach::run(name, fields, command.json),
         Action::Decode => decode::run(),
         Action::Detach { name } => close(name, command.json),
@@ -81,6 +86,7 @@ fn run(command: &Command) -> Result<(), Error> {
             report::result(&initramfs::plan(root, *tool, kernel.as_deref(), crypttab)?);
             Ok(())
         }
+        Action::KeyService { name } => key_service::run(name),
         Action::Keyscript => keyscript::run(),
         Action::Recover(args) => recover::run(args, command.json),
         Action::Rotate(args) => rotate::run(args, command.json),
@@ -128,7 +134,10 @@ fn close(name: &VolumeName, json: bool) -> Result<(), Error> {
 fn crashed(action: &Action, place: String) -> Error {
     let error = |goal| Error::new(goal, Kind::Internal { call: "panic", reason: place });
     match action {
-        Action::Attach { name, .. } => error(Goal::Unlock).volume(name),
+        Action::Adopt { .. } => error(Goal::Adopt),
+        Action::Attach { name, .. } | Action::KeyService { name } => {
+            error(Goal::Unlock).volume(name)
+        }
         Action::Decode => error(Goal::Decode),
         Action::Detach { name } => error(Goal::Close).volume(name),
         Action::Enroll(_) => error(Goal::Enroll),

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod ade;
+pub mod adopt;
 mod arguments;
 pub mod azure_crypt_mount;
 pub mod bektab;
@@ -21,6 +22,7 @@ mod fields;
 mod file;
 pub mod flag;
 mod glue;
+pub mod key_service;
 pub mod keyscript;
 pub mod line;
 mod nearest;

@@ -45,6 +45,8 @@ pub struct Error {
 /// What a command is for; the first line of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
+    /// `adopt`.
+    Adopt,
     /// `detach`.
     Close,
     /// `decode`.
@@ -108,6 +110,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.goal {
+            Goal::Adopt => "cannot take over the lines of Azure Disk Encryption",
             Goal::Close => "cannot close",
             Goal::Decode => "cannot decode",
             Goal::Enroll => "cannot enroll",

@@ -20,7 +20,8 @@ mod sign_in;
 pub fn for_error(error: &Error) -> Vec<String> {
     let own = match error.goal {
         Goal::Enroll | Goal::List | Goal::Recover | Goal::Token => flags::advice(&error.kind),
-        Goal::Close | Goal::Decode | Goal::Rotate | Goal::Run | Goal::Show | Goal::Unlock => None,
+        Goal::Adopt | Goal::Close | Goal::Decode => None,
+        Goal::Rotate | Goal::Run | Goal::Show | Goal::Unlock => None,
     };
     own.map_or_else(
         || for_kind(&error.kind),

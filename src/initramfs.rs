@@ -51,7 +51,7 @@ impl Tool {
     }
 
     /// What builds the image anew.
-    fn rebuild(self) -> &'static str {
+    pub fn rebuild(self) -> &'static str {
         match self {
             Self::Dracut => "dracut --force",
             Self::InitramfsTools => "update-initramfs -u",
@@ -93,7 +93,7 @@ pub fn plan(
     tool: Tool,
 ) -> Plan {
     let mut plan = Plan::default();
-    let mut selection = selection::select(configuration, host);
+    let mut selection = selection::select(configuration, keyscripts, host);
     // ADE's name makes a line ADE's, whatever its keyscript: one of them opens the volume.
     selection.entries.retain(|entry| {
         let name = entry.volume.name.as_str();

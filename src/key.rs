@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod asker;
 pub mod candidates;
 pub mod checked;
 pub mod disk;

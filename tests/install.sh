@@ -65,6 +65,8 @@ lib/dracut/modules.d/50bek-unlock/module-setup.sh
 lib/dracut/modules.d/50bek-unlock/no-wait-online.conf
 lib/systemd/catalog/bek-unlock.catalog
 lib/systemd/system-generators/bek-unlock-generator
+lib/systemd/system/bek-unlock-key@.service
+lib/systemd/system/bek-unlock-key@.socket
 lib/systemd/system/bek-unlock.target
 lib/systemd/system/bek-unlock@.service
 lib/systemd/system/bek-unlock@.service.d/10-umount.conf
@@ -90,14 +92,14 @@ share/man/man8/bek-unlock.8
 FILES
 }
 
-# Both command lines name the program by the path it was installed under.
+# All command lines, and the socket's condition, name the program by the path it was installed under.
 unit_starts_what_is_installed() {
-    local tree=$1 prefix=$2 unit=$1$2/lib/systemd/system/bek-unlock@.service program
+    local tree=$1 prefix=$2 units=$1$2/lib/systemd/system program
     local -a programs
-    mapfile -t programs < <(sed -n 's/^Exec[A-Za-z]*=\([^ ]*\).*/\1/p' "$unit")
-    ((${#programs[@]} == 2)) || fail "$prefix: ${#programs[@]} command lines in the unit, not 2"
+    mapfile -t programs < <(sed -n 's/^\(Exec[A-Za-z]*\|ConditionFileIsExecutable\)=\([^ ]*\).*/\2/p' "$units"/bek-unlock*@.{service,socket})
+    ((${#programs[@]} == 4)) || fail "$prefix: the units name ${#programs[@]} programs, not 4"
     for program in "${programs[@]}"; do
-        [[ $program == "$prefix"/bin/* && -x $tree$program ]] || fail "$prefix: the unit starts $program"
+        [[ $program == "$prefix"/bin/* && -x $tree$program ]] || fail "$prefix: a unit starts $program"
     done
 }
 

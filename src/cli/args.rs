@@ -20,6 +20,7 @@ use words::{Stop, Word, Words};
 
 pub use help::HELP;
 
+pub mod adopt;
 pub mod azure;
 pub mod enroll;
 mod help;
@@ -46,6 +47,11 @@ pub struct Command {
 /// The work itself.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Take over the lines of Azure Disk Encryption.
+    Adopt {
+        /// Only show what would be done.
+        dry_run: bool,
+    },
     /// Open a volume.
     Attach {
         /// Which one.
@@ -78,6 +84,11 @@ pub enum Action {
         root: PathBuf,
         /// What builds the image.
         tool: Tool,
+    },
+    /// Answer systemd-cryptsetup's questions for a key.
+    KeyService {
+        /// Of which volume.
+        name: VolumeName,
     },
     /// Hand a key to cryptsetup-initramfs.
     Keyscript,
@@ -124,6 +135,7 @@ fn action(words: &mut Words) -> Result<Action, Stop> {
         Some(Word::Flag(flag)) => return Err(words::unplaced(&flag)),
     };
     Ok(match command.as_str() {
+        "adopt" => adopt::parse(words)?,
         "attach" => match words.arguments("attach")?.as_slice() {
             [name, fields @ ..] if fields.len() <= 3 => {
                 Action::Attach { name: volume(name)?, fields: fields.to_vec() }
@@ -143,6 +155,11 @@ fn action(words: &mut Words) -> Result<Action, Stop> {
         },
         "enroll" => Action::Enroll(Box::new(enroll::parse(words, uuid)?)),
         "initramfs" => plan::parse(words)?,
+        "key-service" => match words.arguments("key-service")?.as_slice() {
+            // What it says is the journal's, and its answer is the key.
+            [name] if !words.json => Action::KeyService { name: volume(name)? },
+            _ => return Err("key-service takes one NAME".into()),
+        },
         "keyscript" => match words.arguments("keyscript")?.as_slice() {
             // Its standard output is the key, and nothing else.
             [] if !words.json => Action::Keyscript,
@@ -195,6 +212,8 @@ mod tests {
         assert_eq!(command.action, Action::Attach { name: name("data1"), fields });
         assert_eq!(parse("detach a").unwrap().action, Action::Detach { name: name("a") });
         assert_eq!(parse("decode").unwrap().action, Action::Decode);
+        assert_eq!(parse("adopt").unwrap().action, Action::Adopt { dry_run: false });
+        assert_eq!(parse("adopt --dry-run").unwrap().action, Action::Adopt { dry_run: true });
         assert_eq!(parse("status").unwrap().action, Action::Status { names: vec![] });
     }
 
@@ -209,12 +228,16 @@ mod tests {
         for (words, message) in [
             ("", "no command given"),
             ("open data1", "there is no command \"open\""),
+            ("adopt data1", "adopt takes no argument, it reads the files"),
+            ("adopt --vault x", "--vault is for enroll, recover and secrets, not for adopt"),
             ("attach", "attach takes NAME [DEVICE [KEY [OPTIONS]]]"),
             ("attach a b c d e", "attach takes NAME [DEVICE [KEY [OPTIONS]]]"),
             ("attach a/b", "'/' is not allowed in a volume name"),
             ("detach", "detach takes one NAME"),
             ("decode key.json", "decode takes no argument, it reads standard input"),
             ("decode --json", "decode has no --json: the key alone is its result"),
+            ("key-service", "key-service takes one NAME"),
+            ("key-service a --json", "key-service takes one NAME"),
             ("keyscript data1", "keyscript takes no arguments"),
             ("keyscript --json", "keyscript takes no arguments"),
             ("status --crypttab /etc/crypttab", "--crypttab is for initramfs plan, not for status"),

@@ -19,18 +19,42 @@ const INITRD_KEY_DISK_MOUNT: &str = "/bek";
 /// Parses a line; nothing for a blank line, a comment or somebody else's line, and more than one
 /// volume when lines were glued together.
 pub fn parse(line: &Line<'_>) -> Vec<Result<Volume, Kind>> {
+    match parts(line) {
+        Ok(parts) => parts.into_iter().filter_map(|part| part.volume).collect(),
+        Err(problem) => vec![Err(problem)],
+    }
+}
+
+/// One of the lines that were glued together, or the only one.
+pub(super) struct Part<'a> {
+    /// Its fields, at least one; all of them where it is not ADE's.
+    pub words: Vec<Word<'a>>,
+    /// `None` where it is not ADE's.
+    pub volume: Option<Result<Volume, Kind>>,
+}
+
+/// Takes a line apart; nothing for a blank line and a comment.
+///
+/// Errors: `Configuration` where there is something of ADE's and no telling where it begins.
+pub(super) fn parts<'a>(line: &Line<'a>) -> Result<Vec<Part<'a>>, Kind> {
     let mut words = line.words();
     // systemd takes a comment behind the fields for more fields, and takes no notice of those.
     words.truncate(words.iter().position(|word| word.raw.starts_with('#')).unwrap_or(words.len()));
+    if words.is_empty() {
+        return Ok(Vec::new());
+    }
     if !words.windows(2).any(is_trace) && !is_ade(&words) {
-        return Vec::new();
+        return Ok(vec![Part { words, volume: None }]);
     }
     let lines = match glue::part(&words) {
         Parted::Lines(lines) => lines,
-        Parted::Unclear(fault) => return vec![Err(line.blame(fault))],
+        Parted::Unclear(fault) => return Err(line.blame(fault)),
     };
-    let ours = lines.iter().filter(|words| is_ade(words));
-    ours.map(|words| volume(line, words).map_err(|fault| line.blame(fault))).collect()
+    let part = |words: Vec<Word<'a>>| {
+        let read = || volume(line, &words).map_err(|fault| line.blame(fault));
+        Part { volume: is_ade(&words).then(read), words }
+    };
+    Ok(lines.into_iter().map(part).collect())
 }
 
 /// Whether bytes that are not even text look like a line of ADE's.

@@ -63,6 +63,7 @@ const TABLE: &[Row] = &[
     option(&["identity"], Bektab, One(|o, v| put(&mut o.identity, value::identity(v)))),
     option(&["kek"], Bektab, One(|o, v| put(&mut o.kek, value::kek(v)))),
     option(&["kek-algorithm"], Bektab, One(|o, v| put(&mut o.kek_algorithm, value::algorithm(v)))),
+    option(&["key-only"], Bektab, Flag(|o| o.key_only = true)),
     option(&["key-slot"], Crypttab, One(|o, v| put(&mut o.key_slot, value::slot(v)))),
     option(&["luks"], Crypttab, Flag(|o| o.encryption = Some(Encryption::Luks))),
     option(&["machine-name"], Bektab, One(|o, v| put(&mut o.machine_name, value::machine_name(v)))),

@@ -58,6 +58,19 @@ pub(super) fn set(name: &str, value: &Word<'_>, options: &mut Options) -> Result
     }
 }
 
+/// The options of somebody else's crypttab(5) that [`parse_crypttab`] leaves out.
+pub(super) fn left_out(field: Word<'_>) -> Vec<String> {
+    if matches!(field.raw, "-" | "none") {
+        return Vec::new();
+    }
+    let is_read = |word: &Word<'_>| {
+        let (name, value) = word.raw.split_once('=').map_or((word.raw, false), |(n, _)| (n, true));
+        row(name).is_some_and(|row| row.origin == Origin::Crypttab && (row.takes_value() || !value))
+    };
+    let words = field.split(&[',']).filter(|word| !word.raw.is_empty() && !is_read(word));
+    words.map(|word| word.raw.to_owned()).collect()
+}
+
 /// What a crypttab says, as far as its options are from where `counts` says.
 fn parse_of(field: Word<'_>, counts: impl Fn(Origin) -> bool) -> Result<Options, Fault> {
     let mut options = Options::default();
@@ -137,6 +150,7 @@ mod tests {
             ("_netdev", on(|o| o.netdev = true)),
             ("bitlk", on(|o| o.encryption = Some(Encryption::Bitlk))),
             ("discard", on(|o| o.discard = true)),
+            ("key-only", on(|o| o.key_only = true)),
             ("luks", on(|o| o.encryption = Some(Encryption::Luks))),
             ("no-read-workqueue", on(|o| o.no_read_workqueue = true)),
             ("no-write-workqueue", on(|o| o.no_write_workqueue = true)),
@@ -226,6 +240,8 @@ mod tests {
         assert_eq!(options.timeout, Options::default().timeout);
         assert_eq!(options.header, HeaderSpec::parse("/b"));
         assert_eq!(options.encryption, Some(Encryption::Luks));
+        let left = left_out(Word { raw, column: 0 });
+        assert_eq!(left, ["timeout=10", "cipher=aes", "nofail=1", "prompt"]);
         assert_eq!(crypttab("luks,bitlk").unwrap().encryption, Some(Encryption::Bitlk));
         assert_eq!(crypttab("none"), Ok(Options::default()));
         for (raw, column) in [("luks,header=relative", 12), ("key-slot=many", 9)] {

@@ -1,11 +1,12 @@
-//! Hands a key to whoever opens the volume, at the other end of a pipe: cryptsetup(8), or the plugin
-//! in libcryptsetup.
+//! Hands a key to whoever opens the volume: cryptsetup(8) or the plugin in libcryptsetup at the other
+//! end of a pipe, or systemd-cryptsetup(8) at that of a socket.
 //!
 //! For cryptsetup it stands where libcryptsetup stands in an unlock, so that the key sources, their
 //! order and every refusal are the same; only that a key which fits is written instead of used.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use nix::sys::stat::{SFlag, fstat};
@@ -33,6 +34,11 @@ impl KeyPipe {
             return Err(refuse("standard output is no pipe"));
         }
         Ok(Self(Rc::new(pipe)))
+    }
+
+    /// A connection of somebody who may have the key.
+    pub fn socket(stream: UnixStream) -> Self {
+        Self(Rc::new(stream.into()))
     }
 
     /// Tests keys with `luks` and writes the one that fits into the pipe.

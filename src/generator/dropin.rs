@@ -49,6 +49,14 @@ pub fn instance_in_initramfs(entry: &Entry) -> (String, Vec<String>) {
     draft.finish()
 }
 
+/// The text for the service that answers for the key of `entry`, whose volume crypttab(5) opens.
+pub fn key_service(entry: &Entry) -> (String, Vec<String>) {
+    let mut draft = Draft::new(entry);
+    draft.network(&entry.volume);
+    draft.parts(&entry.volume);
+    draft.finish()
+}
+
 struct Draft {
     unit: Text,
     /// Paths the sandbox must leave writable.
@@ -82,7 +90,12 @@ impl Draft {
                 self.add("After", "network.target nss-lookup.target");
             }
         }
-        if class.network != Network::Never {
+        self.network(volume);
+    }
+
+    /// Starts the network, where the key can come from there.
+    fn network(&mut self, volume: &Volume) {
+        if Class::of(volume).network != Network::Never {
             self.why("Started early, waited for inside the program: never ordered after it.");
             self.add("Wants", "network-online.target");
         }

@@ -23,7 +23,8 @@ const UDEV: Duration = Duration::from_secs(30);
 pub fn plan(configuration: &Configuration, competitors: &BTreeSet<String>) -> Plan {
     let mut plan = Plan::default();
     let refused = configuration.refused_names();
-    for entry in &configuration.entries {
+    // `key-only`: whatever opens it in the image, it is not us.
+    for entry in configuration.entries.iter().filter(|entry| !entry.volume.options.key_only) {
         plan.competition(entry, competitors);
         if !refused.contains(&entry.volume.name) {
             volume(&mut plan, entry);

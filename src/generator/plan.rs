@@ -2,7 +2,9 @@
 //!
 //! A volume is an instance of the shipped template: a link in the directories of what requires or
 //! wants it, and drop-ins for what only its line can say. Lines of other files get nothing here:
-//! crypttab(5) has systemd's own generator, and ADE's list is opened by its agent.
+//! crypttab(5) has systemd's own generator, and ADE's list is opened by its agent. A line with
+//! `key-only` is a drop-in of the service that answers for its key, and no more: its volume is
+//! crypttab's.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -36,13 +38,19 @@ impl Plan {
     pub fn new(entries: &[Entry], surroundings: &Surroundings) -> Self {
         let Surroundings { competitors, opened } = surroundings;
         let mut plan = Self::default();
-        for entry in entries.iter().filter(|entry| entry.origin == Origin::Bektab) {
+        let bektab = entries.iter().filter(|entry| entry.origin == Origin::Bektab);
+        let (asked, ours): (Vec<&Entry>, Vec<&Entry>) =
+            bektab.partition(|entry| entry.volume.options.key_only);
+        for entry in asked {
+            plan.key_service(entry);
+        }
+        for entry in &ours {
             plan.competition(entry, competitors);
             if let Some(names) = plan.names(entry) {
                 plan.volume(entry, &names, opened);
             }
         }
-        plan.carried_over(entries, opened);
+        plan.carried_over(&ours, opened);
         if plan.files.iter().any(|file| file.path.starts_with(format!("{GROUP}.wants"))) {
             plan.link("multi-user.target.wants", GROUP, GROUP);
         }
@@ -63,6 +71,20 @@ impl Plan {
             self.notice(entry, "the name is too long for a unit; open it by hand");
         }
         names
+    }
+
+    /// What the key of a line with `key-only` needs; somebody has enabled its socket, or not.
+    fn key_service(&mut self, entry: &Entry) {
+        let name = entry.volume.name.as_str();
+        let Some(service) = unit_name::instance("bek-unlock-key", name, "service") else {
+            self.notice(entry, "the name is too long for a unit; nobody answers for its key");
+            return;
+        };
+        let (text, problems) = dropin::key_service(entry);
+        self.text(&format!("{service}.d"), "50-bektab.conf", text);
+        for problem in problems {
+            self.notice(entry, &problem);
+        }
     }
 
     fn volume(&mut self, entry: &Entry, names: &Names, opened: &BTreeSet<VolumeName>) {
@@ -86,10 +108,10 @@ impl Plan {
         self.waits(entry, names);
     }
 
-    /// What the initramfs opened and no line of bektab names, such as ADE's root or a volume of the
+    /// What the initramfs opened and none of `ours` names, such as ADE's root or a volume of the
     /// kernel command line: its unit was handed over and has nothing but the shipped files now.
-    fn carried_over(&mut self, entries: &[Entry], opened: &BTreeSet<VolumeName>) {
-        let listed: BTreeSet<_> = entries.iter().map(|entry| &entry.volume.name).collect();
+    fn carried_over(&mut self, ours: &[&Entry], opened: &BTreeSet<VolumeName>) {
+        let listed: BTreeSet<_> = ours.iter().map(|entry| &entry.volume.name).collect();
         for name in opened.iter().filter(|name| !listed.contains(name)) {
             if let Some(names) = Names::of(name) {
                 self.never_closed(&names.drop_ins(), Text::for_all());

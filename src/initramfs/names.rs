@@ -6,8 +6,8 @@ use crate::volume::{Network, VolumeName};
 /// The names to attach: those the boot waits for first, then the `nofail` ones.
 ///
 /// A name that cannot be opened is among them, so that somebody is told why it stays closed.
-/// `noauto` ones are left out, unless they say `x-initrd.attach`, as the lines of an image do.
-/// None at all with `rd.bek=0`.
+/// `noauto` ones are left out, unless they say `x-initrd.attach`, as the lines of an image do;
+/// `key-only` ones in any case. None at all with `rd.bek=0`.
 pub fn names(configuration: &Configuration) -> Vec<VolumeName> {
     if configuration.off {
         return Vec::new();
@@ -45,6 +45,6 @@ fn opened(configuration: &Configuration) -> impl Iterator<Item = &Entry> {
     configuration.entries.iter().filter(|entry| {
         let options = &entry.volume.options;
         let is_first = configuration.find(&entry.volume.name).is_ok_and(|first| first == *entry);
-        is_first && (options.initrd || !options.noauto)
+        is_first && !options.key_only && (options.initrd || !options.noauto)
     })
 }

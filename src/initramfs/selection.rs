@@ -2,8 +2,13 @@
 //!
 //! Those that say so (`x-initrd.attach`), and those without which there is no root. ADE's lines
 //! never say so: its own scripts in the image knew.
+//!
+//! A line with `key-only` leaves its volume to crypttab(5), in the image, too. But nothing there
+//! listens for systemd's question, so beside `x-initrd.attach` the word means the booted system
+//! alone, and the image opens the volume itself.
 
 use super::host::{Host, Stack};
+use crate::config::keyscript::Listed;
 use crate::config::{Configuration, Entry, Origin};
 use crate::error::Kind;
 use crate::volume::Volume;
@@ -19,8 +24,13 @@ pub(super) struct Selection {
     pub warnings: Vec<String>,
 }
 
-/// Chooses among the lines of `configuration`.
-pub(super) fn select(configuration: &Configuration, host: &dyn Host) -> Selection {
+/// Chooses among the lines of `configuration`; cryptsetup-initramfs asks our keyscript for the keys
+/// of `keyscripts`.
+pub(super) fn select(
+    configuration: &Configuration,
+    keyscripts: &[Listed],
+    host: &dyn Host,
+) -> Selection {
     let stack = host.root_stack();
     let mut entries: Vec<Entry> = Vec::new();
     let mut warnings = Vec::new();
@@ -28,6 +38,12 @@ pub(super) fn select(configuration: &Configuration, host: &dyn Host) -> Selectio
         let volume = &entry.volume;
         let is_first = configuration.find(&volume.name).is_ok_and(|first| first == entry);
         if !is_first || !belongs(entry, &stack) {
+            continue;
+        }
+        if volume.options.key_only && !volume.options.initrd {
+            if keyscripts.iter().all(|line| line.name != volume.name.as_str()) {
+                warnings.push(unanswered(entry));
+            }
             continue;
         }
         if !volume.options.initrd && entry.origin == Origin::Bektab {
@@ -53,6 +69,7 @@ pub(super) fn select(configuration: &Configuration, host: &dyn Host) -> Selectio
         let noauto = volume.options.noauto && !is_below_root(volume, &stack);
         let mut entry = entry.clone();
         entry.volume.options.initrd = true;
+        entry.volume.options.key_only = false;
         entry.volume.options.noauto = noauto;
         entries.push(entry);
     }
@@ -70,6 +87,16 @@ pub(super) fn select(configuration: &Configuration, host: &dyn Host) -> Selectio
         }));
     }
     Selection { entries, warnings }
+}
+
+/// What `key-only` means for a volume of the root that crypttab opens in the image.
+fn unanswered(entry: &Entry) -> String {
+    let (name, line, file) = (&entry.volume.name, entry.line, entry.file.display());
+    format!(
+        "{name}: the root stands on it, and line {line} of {file} says key-only: crypttab opens it \
+         in the image, where nobody answers for its key; write x-initrd.attach on that line, \
+         then: {{rebuild}}"
+    )
 }
 
 fn belongs(entry: &Entry, stack: &Stack) -> bool {

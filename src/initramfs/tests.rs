@@ -482,6 +482,27 @@ fn the_plan_is_one_item_a_line_and_plain_ascii() {
 }
 
 #[test]
+fn a_key_only_line_is_carried_only_where_it_asks_to_be_opened() {
+    let of =
+        |options: &str| Machine::new(&format!("{OS},key-only{options}\ndata UUID=5 - key-only"));
+    let plan = of("").plan();
+    assert_eq!(names_of(&plan), [""; 0]);
+    assert_eq!(plan.warnings.len(), 1, "{:?}", plan.warnings);
+    assert!(plan.warnings[0].contains("line 1 of /etc/bektab says key-only"));
+    let plan = of(",x-initrd.attach").plan();
+    assert_eq!(names_of(&plan), ["osencrypt"]);
+    assert!(!plan.lines[0].contains("key-only"), "{:?}", plan.lines);
+    assert_eq!(plan.warnings, [""; 0]);
+    let elsewhere = of("").with(|machine| machine.stack = Stack::default());
+    assert_eq!(elsewhere.warnings(), [""; 0]);
+    let keyscript = "osencrypt /dev/sda1 none luks,keyscript=/usr/lib/bek-unlock/keyscript\n";
+    let asked = of("").with(|machine| machine.crypttab = keyscript.to_owned());
+    assert_eq!(asked.warnings(), [""; 0]);
+    // What is in an image all the same, its scripts do not attach.
+    assert_eq!(names(&elsewhere.configuration()), []);
+}
+
+#[test]
 fn nofail_comes_last_and_refused_names_are_tried() {
     let machine = Machine::new(
         "late UUID=1 - nofail\nroot UUID=2\nnever UUID=3 - noauto\nbad UUID=4 - nofial\n\

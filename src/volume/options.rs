@@ -33,6 +33,8 @@ pub struct Options {
     pub kek: Option<KeyId>,
     /// `kek-algorithm=`; `None` takes the secret's tag, then RSA-OAEP.
     pub kek_algorithm: Option<KekAlgorithm>,
+    /// `key-only`: the line only says where the key is; crypttab(5) opens the volume.
+    pub key_only: bool,
     /// `key-slot=`: the only keyslot to try.
     pub key_slot: Option<u32>,
     /// `machine-name=`: the tag MachineName to look for.
@@ -76,6 +78,7 @@ impl Default for Options {
             initrd: false,
             kek: None,
             kek_algorithm: None,
+            key_only: false,
             key_slot: None,
             machine_name: None,
             netdev: false,

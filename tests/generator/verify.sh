@@ -4,7 +4,8 @@
 #
 #   1. systemd-analyze verify is silent about each unit of each case, and about the template alone
 #   2. with all of them in one boot there is no ordering cycle, whatever brings up the network and
-#      even with the mounts of remote volumes in local-fs.target
+#      even with the mounts of remote volumes in local-fs.target; and the socket of the key service
+#      is there before systemd-cryptsetup asks
 #   3. after systemd has merged template and drop-ins, dependencies are those that
 #      systemd-cryptsetup-generator's units have, but for the differences listed below
 #   4. in an initramfs a volume that does not open fails the target that brings the emergency shell,
@@ -33,7 +34,7 @@ fail() {
 install_units() {
     mkdir "$work/units"
     cp -r "$shipped/." "$work/units/"
-    sed -i "s,/usr/bin/bek-unlock,$(type -P true)," "$work/units/bek-unlock@.service"
+    sed -i "s,/usr/bin/bek-unlock,$(type -P true)," "$work/units"/bek-unlock*@.{service,socket}
 }
 
 # analyze GENERATED UNIT…: systemd-analyze verify, with GENERATED where generators write. It puts the
@@ -52,8 +53,8 @@ analyze() {
 # Instances that have a drop-in in DIRECTORY, as the names of unit files.
 instances() {
     local dropin
-    for dropin in "$1"/bek-unlock@*.service.d; do
-        basename "${dropin%.d}"
+    for dropin in "$1"/bek-unlock@*.service.d "$1"/bek-unlock-key@*.service.d; do
+        [[ ! -d $dropin ]] || basename "${dropin%.d}"
     done
 }
 
@@ -70,6 +71,7 @@ verify_cases() {
     done
     mkdir "$work/empty"
     said=$(analyze "$work/empty" 'bek-unlock@by\x2dhand.service' bek-unlock.target \
+        'bek-unlock-key@by\x2dhand.socket' 'bek-unlock-key@by\x2dhand.service' \
         'system-bek\x2dunlock.slice' 2>&1) ||
         fail "template: $said"
     [ -z "$said" ] || fail "template: $said"
@@ -133,6 +135,48 @@ verify_boot() {
     printf '[Unit]\nAfter=network.target\n' >"$broken/bek-unlock@secret.service.d/60-broken.conf"
     said=$(boot "$broken")
     grep -q 'ordering cycle' <<<"$said" || fail "a cycle was not found: $said"
+}
+
+# The socket for systemd-cryptsetup's questions is there before they are asked, also when the volume
+# is started by hand, and needs nothing that waits for the answer.
+verify_key_service() {
+    local generated=$work/key-service name='luks\x2ddata1' socket crypt said
+    socket=bek-unlock-key@$name.socket
+    crypt=systemd-cryptsetup@$name.service
+    mkdir -p "$generated/$crypt.wants" "$generated/cryptsetup.target.requires"
+    cat >"$generated/$crypt" <<'END'
+[Unit]
+DefaultDependencies=no
+After=cryptsetup-pre.target
+Before=cryptsetup.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+END
+    ln -s "../$crypt" "$generated/cryptsetup.target.requires/"
+    # The link that makes it start with the volume is systemctl's own.
+    mkdir -p "$work/enabled/usr/lib/systemd/system"
+    cp "$work/units"/bek-unlock-key@.s* "$work/enabled/usr/lib/systemd/system/"
+    systemctl --quiet --root="$work/enabled" enable "$socket"
+    [[ -L $work/enabled/etc/systemd/system/$crypt.wants/$socket ]] ||
+        fail "$(find "$work/enabled/etc" -type l): the socket is not started with the volume"
+    ln -s "$work/units/bek-unlock-key@.socket" "$generated/$crypt.wants/$socket"
+    said=$(analyze "$generated" multi-user.target 2>&1) || true
+    ! grep -qE 'ordering cycle|bek-unlock-key' <<<"$said" || fail "key service: $said"
+    dependencies "$generated" "$socket" >"$work/socket"
+    for said in "Before: $crypt" 'Before: cryptsetup-pre.target' 'Wants: cryptsetup-pre.target' \
+        "WantedBy: $crypt" 'Conflicts: shutdown.target' 'Before: shutdown.target' \
+        'DefaultDependencies: no'; do
+        grep -qxF "$said" "$work/socket" || fail "$socket has no $said"
+    done
+    ! grep -E '^(After|Requires): (sysinit|sockets|basic|local-fs)' "$work/socket" ||
+        fail "$socket waits for what waits for it"
+    dependencies "$generated" "bek-unlock-key@$name.service" >"$work/service"
+    diff -u --label wanted --label found <(printf 'After: %s\n' "$socket" system-ours.slice \
+        systemd-journald.socket systemd-remount-fs.service systemd-udevd-kernel.socket | sort) \
+        <(grep -E '^(After|BindsTo|StopPropagatedFrom|RequiresMountsFor): ' "$work/service") ||
+        fail 'the key service waits for other units'
 }
 
 # dependencies GENERATED UNIT: what systemd has loaded, one "Word: unit" per line, without its own
@@ -305,15 +349,18 @@ verify_catalog() {
 }
 
 verify_exposure() {
-    local said
-    said=$(systemd-analyze security --offline=true --no-pager --threshold="$exposure_max" \
-        "$shipped/bek-unlock@.service") || fail "more exposed than $exposure_max: $said"
-    tail -n 1 <<<"$said"
+    local unit said
+    for unit in bek-unlock@.service bek-unlock-key@.service; do
+        said=$(systemd-analyze security --offline=true --no-pager --threshold="$exposure_max" \
+            "$shipped/$unit") || fail "more exposed than $exposure_max: $said"
+        tail -n 1 <<<"$said"
+    done
 }
 
 install_units
 verify_cases
 verify_boot
+verify_key_service
 compare_with_peer
 verify_initramfs
 verify_names

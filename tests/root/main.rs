@@ -12,6 +12,7 @@
     reason = "a test fails loudly"
 )]
 
+mod adopt;
 mod at_once;
 mod azure;
 mod bitlk;
@@ -21,6 +22,7 @@ mod header;
 mod header_copy;
 mod images;
 mod key_disk;
+mod key_service;
 mod keyscript;
 mod open;
 mod recipe;

@@ -8,6 +8,9 @@ Opens dm-crypt volumes of Azure VMs, with the key from the key disk or from Key
 Vault.
 
 Commands:
+  adopt [--dry-run]
+                   take over the lines of Azure Disk Encryption's crypttab into
+                   /etc/bektab; with --dry-run show what would be done
   attach NAME [DEVICE [KEY [OPTIONS]]]
                    open a volume: the line NAME of /etc/bektab, or the fields
                    given here
@@ -25,6 +28,8 @@ Commands:
   initramfs names|network
                    what an image's scripts attach, and whether it can need Key
                    Vault
+  key-service NAME answer systemd-cryptsetup's questions for the key of a line
+                   of crypttab; started by bek-unlock-key@NAME.socket
   keyscript        write the key of the volume in CRYPTTAB_* to a pipe, for
                    cryptsetup-initramfs
   recover DEVICE [OPTIONS]

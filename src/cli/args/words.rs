@@ -8,12 +8,13 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use super::{azure, enroll, key, plan, recover, rotate, secrets, token};
+use super::{adopt, azure, enroll, key, plan, recover, rotate, secrets, token};
 use crate::config::flag::Flag;
 use crate::error::Kind;
 
 /// The flags that only some commands have, by command.
-const FLAGS: [(&str, &[&str]); 12] = [
+const FLAGS: [(&str, &[&str]); 13] = [
+    ("adopt", adopt::FLAGS),
     ("enroll", azure::FLAGS),
     ("enroll", enroll::FLAGS),
     ("enroll", key::FLAGS),

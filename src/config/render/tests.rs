@@ -41,6 +41,7 @@ fn every_option_is_written_and_read_back() {
         ("-", Box::new(|_| ())),
         ("_netdev", Box::new(|o| o.netdev = true)),
         ("discard", Box::new(|o| o.discard = true)),
+        ("key-only", Box::new(|o| o.key_only = true)),
         ("luks", Box::new(|o| o.encryption = Some(Encryption::Luks))),
         ("no-read-workqueue", Box::new(|o| o.no_read_workqueue = true)),
         ("no-write-workqueue", Box::new(|o| o.no_write_workqueue = true)),
