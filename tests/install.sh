@@ -85,6 +85,7 @@ share/initramfs-tools/scripts/local-top/bek-unlock
 share/man/man5/bektab.5
 share/man/man7/bek-unlock-initramfs.7
 share/man/man7/bek-unlock-messages.7
+share/man/man8/bek-unlock-enroll.8
 share/man/man8/bek-unlock-generator.8
 share/man/man8/bek-unlock-recover.8
 share/man/man8/bek-unlock-token.8
