@@ -16,7 +16,7 @@ use crate::device::Devices;
 use crate::edge::block::BlockDevices;
 use crate::edge::luks::keyslots::ChangedHeader;
 use crate::edge::process::{self, SystemClock};
-use crate::edge::rekey::random;
+use crate::edge::rekey::{Notes, random};
 use crate::error::{Error, Goal, Kind, SecretProblem};
 use crate::keyslots::Keyslots;
 use crate::mapping::Format;
@@ -89,7 +89,9 @@ impl Enrolling<'_> {
             return Ok(());
         }
         let mut header = ChangedHeader::open(self.device, self.args.header.as_ref())?;
-        let mut rekeying = Rekeying { name: self.name, header: &mut header, azure: &mut azure };
+        let notes = Notes::open(root())?;
+        let (header, azure) = (&mut header, &mut azure);
+        let mut rekeying = Rekeying { name: self.name, header, azure, notes };
         if let (Some(plan), None) = (rekeying.interrupted()?, &made) {
             return self.resume(&plan, &mut rekeying, &base, json);
         }
@@ -126,8 +128,7 @@ impl Enrolling<'_> {
             false => None,
         };
         if !self.args.dry_run {
-            let keys = Keys { existing: existing.as_ref(), new: None };
-            rekeying.carry_out(plan, keys, self.deadline)?;
+            rekeying.resume(plan, existing.as_ref(), self.deadline)?;
         }
         self.report(plan, base, true, json)
     }

@@ -20,7 +20,7 @@ use crate::edge::rekey::{Bektab, Notes, WrappedFiles};
 use crate::error::{Error, Kind};
 use crate::keyslots::Keyslots;
 use crate::mapping::Instead;
-use crate::rekey::{self, Keys, Plan, Prove, World};
+use crate::rekey::{self, Keys, Plan, Prove, Records, World};
 use crate::report::rekey as report;
 use crate::secret::Secret;
 use crate::unlock::{self, Opened, Sources};
@@ -34,19 +34,36 @@ pub struct Rekeying<'a> {
     pub header: &'a mut ChangedHeader,
     /// Wraps and stores.
     pub azure: &'a mut Azure,
+    /// What was noted before, and will be; nobody else has them meanwhile.
+    pub notes: Notes,
 }
 
 impl Rekeying<'_> {
     /// The plan of a run that was interrupted.
-    pub fn interrupted(&self) -> Result<Option<Plan>, Kind> {
-        use crate::rekey::Records;
-        Notes::new(root()).load(self.header.uuid())
+    pub fn interrupted(&mut self) -> Result<Option<Plan>, Kind> {
+        self.notes.load(self.header.uuid())
     }
 
     /// Whether `plan` was interrupted before its keyslot was there, so that a key that opens the
     /// volume now is needed to go on.
     pub fn needs_key(&mut self, plan: &Plan) -> Result<bool, Kind> {
         Ok(!self.header.slots()?.contains(&plan.keyslot))
+    }
+
+    /// Finishes the plan of a run that was interrupted; `existing` as for [`Self::needs_key`].
+    pub fn resume(
+        &mut self,
+        plan: &Plan,
+        existing: Option<&Secret>,
+        deadline: &Deadline<'_>,
+    ) -> Result<(), Kind> {
+        let keys = Keys { existing, new: None };
+        self.carry_out(plan, keys, deadline).inspect_err(|kind| {
+            // What only time mends is tried again; else somebody may want to begin anew.
+            if !kind.is_transient() {
+                report::can_be_given_up(&self.notes.file(&plan.uuid), plan.keyslot);
+            }
+        })
     }
 
     /// Carries out `plan` and says each step.
@@ -62,7 +79,7 @@ impl Rekeying<'_> {
             header: self.header,
             lines: &mut Bektab::new(root()),
             prove: &mut NextBoot { name: name.clone() },
-            records: &mut Notes::new(root()),
+            records: &mut self.notes,
             tell: &mut |step| report::step(&name, step),
             vault: self.azure,
         };

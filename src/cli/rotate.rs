@@ -14,7 +14,7 @@ use crate::device::Devices;
 use crate::edge::block::BlockDevices;
 use crate::edge::luks::keyslots::ChangedHeader;
 use crate::edge::process::{self, SystemClock};
-use crate::edge::rekey::random;
+use crate::edge::rekey::{Notes, random};
 use crate::error::{Error, Goal, Kind};
 use crate::keyslots::Keyslots;
 use crate::rekey::plan::Wrap;
@@ -22,7 +22,7 @@ use crate::rekey::{self, Keys, Plan, Store, line, passphrase};
 use crate::report::rekey::{self as report, Rekeyed};
 use crate::report::{failure, logger};
 use crate::secret::Secret;
-use crate::volume::Volume;
+use crate::volume::{KekAlgorithm, KeySpec, Volume};
 
 use current::Current;
 
@@ -111,7 +111,8 @@ impl Rotation<'_> {
         let mut azure = self.azure();
         let mut header = ChangedHeader::open(&device, volume.options.header.as_ref())?;
         let name = &volume.name;
-        let mut rekeying = Rekeying { name, header: &mut header, azure: &mut azure };
+        let (header, azure, notes) = (&mut header, &mut azure, Notes::open(root())?);
+        let mut rekeying = Rekeying { name, header, azure, notes };
         if let Some(plan) = rekeying.interrupted()? {
             report::resumes();
             report::plan(name, &plan);
@@ -119,27 +120,23 @@ impl Rotation<'_> {
                 true => Some(current::key(volume, self.deadline)?.1),
                 false => None,
             };
-            return self.finish(&plan, existing, None, &mut rekeying, json);
+            if !self.args.dry_run {
+                rekeying.resume(&plan, existing.as_ref(), self.deadline)?;
+            }
+            return self.report(&plan, true, json);
         }
         let current = Current::find(self.entry, rekeying.header, self.deadline)?;
         let (plan, key) = self.plan(&device, &current, &mut rekeying)?;
         report::plan(name, &plan);
-        self.finish(&plan, Some(current.key), Some(key), &mut rekeying, json)
+        if !self.args.dry_run {
+            let keys = Keys { existing: Some(&current.key), new: Some(key) };
+            rekeying.carry_out(&plan, keys, self.deadline)?;
+        }
+        self.report(&plan, false, json)
     }
 
-    fn finish(
-        &self,
-        plan: &Plan,
-        existing: Option<Secret>,
-        new: Option<Secret>,
-        rekeying: &mut Rekeying<'_>,
-        json: bool,
-    ) -> Result<(), Stop> {
-        let (dry_run, resumed) = (self.args.dry_run, new.is_none());
-        if !dry_run {
-            let keys = Keys { existing: existing.as_ref(), new };
-            rekeying.carry_out(plan, keys, self.deadline)?;
-        }
+    fn report(&self, plan: &Plan, resumed: bool, json: bool) -> Result<(), Stop> {
+        let dry_run = self.args.dry_run;
         let line = plan.line.as_ref().map(|line| line.text.as_str());
         report::done(&Rekeyed { name: &self.volume.name, plan, line, resumed, dry_run }, json);
         Ok(())
@@ -171,9 +168,15 @@ impl Rotation<'_> {
                 *path = current::new_file(path, &self.volume.name, keyslot, &wrapped.kek);
             }
         }
-        let found = line::finding(self.volume, &stores, &wrapped);
         // A secret that is named with its version, or a file: the line is what switches over.
-        let line = match current.line_changes(&found, self.volume) {
+        let mut found = match self.volume.key {
+            KeySpec::Path(_) | KeySpec::Secret(_) => line::finding(self.volume, &stores, &wrapped),
+            KeySpec::Find | KeySpec::KeyFile(_) => self.volume.clone(),
+        };
+        if keyslot != current.keyslot {
+            found.options.key_slot = None;
+        }
+        let line = match found != *self.volume {
             false => None,
             true if self.entry.origin != Origin::Bektab => {
                 return Err(Kind::NotRekeyable {
@@ -213,7 +216,7 @@ impl Rotation<'_> {
             NewKek::Kept => old.map(|wrap| wrap.kek.clone()).ok_or_else(unwrapped)?,
         };
         let algorithm = self.args.algorithm.or(old.map(|wrap| wrap.algorithm));
-        let algorithm = algorithm.unwrap_or(crate::volume::KekAlgorithm::RsaOaep);
+        let algorithm = algorithm.unwrap_or(KekAlgorithm::RsaOaep);
         Ok(Wrap { kek, algorithm })
     }
 

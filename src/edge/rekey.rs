@@ -1,9 +1,12 @@
 //! What rekeying keeps on this machine: the note of what is under way, wrapped-key files, bektab.
 
-use std::fs;
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::config::{Origin, edit};
@@ -15,18 +18,34 @@ use crate::rekey::{Files, Line, Lines, Plan, Records};
 const LIMIT: u64 = 256 * 1024;
 
 /// Notes of what is under way, below `root`/var/lib/bek-unlock; one for each volume.
-#[derive(Clone, Debug)]
+///
+/// Whoever has them is the only one: two runs at once would take each other's keyslots.
+#[derive(Debug)]
 pub struct Notes {
     directory: PathBuf,
+    _locked: Flock<File>,
 }
 
 impl Notes {
     /// Those of this machine, or of a fixture.
-    pub fn new(root: &Path) -> Self {
-        Self { directory: root.join("var/lib/bek-unlock") }
+    ///
+    /// Errors: `NotWritten` where there can be none; `NotRekeyable` while another run has them.
+    pub fn open(root: &Path) -> Result<Self, Kind> {
+        let directory = root.join("var/lib/bek-unlock");
+        let opened = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        let file = opened.and_then(|()| File::open(&directory));
+        let file = file.map_err(|error| not_written(&directory, &error))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => Ok(Self { directory, _locked: locked }),
+            Err((_, Errno::EWOULDBLOCK)) => Err(Kind::NotRekeyable {
+                reason: "another enroll or rotate is at work on this machine".to_owned(),
+            }),
+            Err((_, errno)) => Err(not_written(&directory, &errno.into())),
+        }
     }
 
-    fn file(&self, uuid: &str) -> PathBuf {
+    /// The note of the volume with this UUID.
+    pub fn file(&self, uuid: &str) -> PathBuf {
         // As written in a header, which is anybody's.
         let plain: String = uuid.chars().filter(|c| c.is_ascii_hexdigit() || *c == '-').collect();
         self.directory.join(format!("rekey-{plain}.json"))
@@ -36,9 +55,10 @@ impl Notes {
 impl Records for Notes {
     fn save(&mut self, plan: &Plan) -> Result<(), Kind> {
         let path = self.file(&plan.uuid);
-        atomic::make_directory(&path)
-            .and_then(|()| atomic::replace(&path, plan.to_json().as_bytes(), 0o600))
-            .map_err(|error| not_written(&path, &error))
+        let text = plan.to_json().ok_or_else(|| Kind::NotRekeyable {
+            reason: "the path of the device or file is not UTF-8 text".to_owned(),
+        })?;
+        atomic::replace(&path, text.as_bytes(), 0o600).map_err(|error| not_written(&path, &error))
     }
 
     fn load(&mut self, uuid: &str) -> Result<Option<Plan>, Kind> {
@@ -137,7 +157,7 @@ fn not_written(path: &Path, error: &io::Error) -> Kind {
 
 fn words(error: &io::Error) -> String {
     match error.raw_os_error() {
-        Some(raw) => nix::errno::Errno::from_raw(raw).desc().to_owned(),
+        Some(raw) => Errno::from_raw(raw).desc().to_owned(),
         None => printable(&error.to_string(), 80),
     }
 }
@@ -153,7 +173,7 @@ mod tests {
     #[test]
     fn a_note_is_kept_until_it_is_forgotten_and_for_root_alone() {
         let root = tempfile::tempdir().unwrap();
-        let (mut notes, plan) = (Notes::new(root.path()), plan());
+        let (mut notes, plan) = (Notes::open(root.path()).unwrap(), plan());
         assert_eq!(notes.load(&plan.uuid), Ok(None));
         notes.save(&plan).unwrap();
         let path = notes.file(&plan.uuid);
@@ -168,9 +188,19 @@ mod tests {
 
     #[test]
     fn a_uuid_leads_nowhere_else() {
-        let notes = Notes::new(Path::new("/"));
-        let file = notes.file("../../etc/passwd\0x");
-        assert_eq!(file, Path::new("/var/lib/bek-unlock/rekey-ecad.json"));
+        let root = tempfile::tempdir().unwrap();
+        let file = Notes::open(root.path()).unwrap().file("../../etc/passwd\0x");
+        assert_eq!(file, root.path().join("var/lib/bek-unlock/rekey-ecad.json"));
+    }
+
+    #[test]
+    fn one_run_at_a_time_has_them() {
+        let root = tempfile::tempdir().unwrap();
+        let notes = Notes::open(root.path()).unwrap();
+        let kind = Notes::open(root.path()).unwrap_err();
+        assert!(kind.to_string().contains("another enroll or rotate"), "{kind}");
+        drop(notes);
+        Notes::open(root.path()).unwrap();
     }
 
     #[test]

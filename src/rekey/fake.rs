@@ -327,7 +327,7 @@ impl Prove for Parts {
 impl Records for Parts {
     fn save(&mut self, plan: &Plan) -> Result<(), Kind> {
         self.call("save", |disk| {
-            disk.record = Some(plan.to_json());
+            disk.record = plan.to_json();
         })
     }
 

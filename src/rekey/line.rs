@@ -20,7 +20,7 @@ pub fn finding(volume: &Volume, stores: &[Store], wrapped: &WrappedKey) -> Volum
         Store::File(path) => Some(path),
         _ => None,
     });
-    (options.kek, options.kek_algorithm) = (None, None);
+    (options.kek, options.kek_algorithm, options.key_slot) = (None, None, None);
     if !token && (secret.is_some() || file.is_some()) {
         // Where a key is named nothing is searched for.
         (options.vault, options.machine_name) = (None, None);

@@ -46,8 +46,8 @@ enum RawStore {
 }
 
 impl Plan {
-    /// The plan's JSON.
-    pub fn to_json(&self) -> String {
+    /// The plan's JSON; `None` where a path is not UTF-8 text, for which JSON has no word.
+    pub fn to_json(&self) -> Option<String> {
         let raw = Raw {
             version: VERSION,
             uuid: self.uuid.clone(),
@@ -63,8 +63,7 @@ impl Plan {
             old_keyslot: self.old_keyslot,
             old_file: self.old_file.clone(),
         };
-        // Paths that are not UTF-8 are the one thing JSON has no word for; none gets into a plan.
-        serde_json::to_string_pretty(&raw).unwrap_or_default()
+        serde_json::to_string_pretty(&raw).ok()
     }
 
     /// Reads it back; `None` for what this version does not understand.
@@ -131,7 +130,7 @@ mod tests {
     #[test]
     fn a_plan_comes_back_whole() {
         let whole = plan();
-        assert_eq!(Plan::parse(&whole.to_json()), Some(whole));
+        assert_eq!(Plan::parse(&whole.to_json().unwrap()), Some(whole));
         let bare = Plan {
             stores: vec![Store::File("/etc/bek-unlock/x.wrapped".into())],
             line: None,
@@ -140,12 +139,19 @@ mod tests {
             old_file: None,
             ..plan()
         };
-        assert_eq!(Plan::parse(&bare.to_json()), Some(bare));
+        assert_eq!(Plan::parse(&bare.to_json().unwrap()), Some(bare));
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_cannot_be_noted() {
+        use std::os::unix::ffi::OsStringExt;
+        let device = PathBuf::from(std::ffi::OsString::from_vec(b"/srv/\xff".to_vec()));
+        assert_eq!(Plan { device, ..plan() }.to_json(), None);
     }
 
     #[test]
     fn what_is_not_understood_is_not_carried_out() {
-        let good = plan().to_json();
+        let good = plan().to_json().unwrap();
         for (from, to) in [
             ("\"version\": 1", "\"version\": 2"),
             ("\"proves\"", "\"prove\""),

@@ -3,6 +3,8 @@
 //! Plan and steps go to stderr, one line each: whoever watches a serial console knows after a crash
 //! how far it came. The result goes to stdout: the line for bektab, or one JSON object.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::result;
@@ -55,6 +57,14 @@ pub fn step(name: &VolumeName, step: &Step) {
 /// Says that an earlier run is finished first.
 pub fn resumes() {
     log::warn!("an earlier run was interrupted; finishing it");
+}
+
+/// Says how to be rid of a run that cannot be finished.
+pub fn can_be_given_up(note: &Path, keyslot: u32) {
+    log::warn!(
+        "to give up the earlier run remove {}; keyslot {keyslot} may be left of it",
+        note.display()
+    );
 }
 
 /// Says that a volume is left alone, of several.

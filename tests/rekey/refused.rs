@@ -1,6 +1,7 @@
 //! What enroll and rotate refuse: the words, and that the header is as it was.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::json;
 
@@ -97,6 +98,39 @@ fn rotate_refuses_what_it_cannot_renew() {
     assert!(fs::read(&image).unwrap() == before);
     world.run(&["rotate", "data1", "--kek", KEK], b"").good();
     world.opens_by_line().good();
+}
+
+/// Two runs at once would take each other's keyslots.
+#[test]
+#[ignore = "needs Azure's addresses: make check-root"]
+fn one_run_at_a_time() {
+    let world = World::new();
+    let image = world.volume("luks2", None);
+    enroll(&world, &image, &["--to-token"]);
+    let before = fs::read(&image).unwrap();
+    let mut command = Command::new("flock");
+    command.args(["/var/lib/bek-unlock", env!("CARGO_BIN_EXE_bek-unlock"), "rotate", "data1"]);
+    world.ran(command, b"").refuses(4, "another enroll or rotate is at work on this machine");
+    assert!(fs::read(&image).unwrap() == before);
+}
+
+/// A note that cannot be finished says how to be rid of it.
+#[test]
+#[ignore = "needs Azure's addresses: make check-root"]
+fn an_interrupted_run_that_cannot_go_on_can_be_given_up() {
+    let world = World::new();
+    let image = world.volume("luks2", None);
+    let device = image.to_str().unwrap();
+    let words = ["enroll", device, "--kek", KEK, "--to-file", "/proc/no/file", "--key-file", "-"];
+    world.run(&words, KEY.as_bytes()).refuses(4, "cannot write /proc/no/file");
+    let run = world.run(&words, b"").refuses(4, "cannot write /proc/no/file");
+    run.says("keyslot 1 may be left of it").says("to give up the earlier run remove /var/lib");
+    for note in fs::read_dir("/var/lib/bek-unlock").unwrap() {
+        fs::remove_file(note.unwrap().path()).unwrap();
+    }
+    let words = ["enroll", device, "--kek", KEK, "--to-token", "--key-file", "-"];
+    world.run(&words, KEY.as_bytes()).good();
+    assert_eq!(world.keyslots(&image).0, [0, 1, 2]);
 }
 
 /// The new passphrase goes to wrapKey and to the header, and nowhere else.

@@ -103,6 +103,21 @@ fn a_file_and_a_pinned_secret_switch_over_by_the_line() {
     assert_eq!(fs::read_to_string("/etc/bektab").unwrap(), line, "a name without version stays");
 }
 
+/// Else the next boot would try the old keyslot only, which is not there any more.
+#[test]
+#[ignore = "needs Azure's addresses: make check-root"]
+fn a_line_that_names_the_keyslot_names_it_no_more() {
+    let world = World::new();
+    let image = world.volume("luks2", None);
+    let device = image.to_str().unwrap();
+    let line = format!("data1 {device} - vault={VAULT},machine-name=root-ring,timeout=30");
+    world.bektab(&[&format!("{line},key-slot=0")]);
+    world.run(&["rotate", "data1"], b"").good();
+    let line = fs::read_to_string("/etc/bektab").unwrap();
+    assert!(line.contains(" - ") && !line.contains("key-slot"), "{line}");
+    world.opens_by_line().good();
+}
+
 #[test]
 #[ignore = "needs Azure's addresses: make check-root"]
 fn all_of_bektab_is_rotated_and_what_cannot_be_is_left_alone() {

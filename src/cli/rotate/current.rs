@@ -50,7 +50,9 @@ impl Current {
             KeySpec::Path(path) => current.file(path, volume)?,
             KeySpec::Secret(_) => current.secret(volume, &opened, deadline)?,
             KeySpec::Find | KeySpec::KeyFile(_) => {
-                current.token(header, opened.keyslot)?;
+                if volume.key == KeySpec::Find {
+                    current.token(header, opened.keyslot)?;
+                }
                 if volume.options.vault.is_some() {
                     current.secret(volume, &opened, deadline)?;
                 }
@@ -114,17 +116,6 @@ impl Current {
         }
         self.stores.push(Store::Secret { id: secret.id.newest(), tags: secret.all_tags.clone() });
         Ok(())
-    }
-
-    /// Whether the volume is not found by its line as it is: only files and versions of secrets are
-    /// named there.
-    pub fn line_changes(&self, found: &Volume, volume: &Volume) -> bool {
-        match &volume.key {
-            KeySpec::Path(_) | KeySpec::Secret(_) => {
-                found.key != volume.key || found.options.kek != volume.options.kek
-            }
-            KeySpec::Find | KeySpec::KeyFile(_) => false,
-        }
     }
 }
 
