@@ -30,6 +30,7 @@ mod enroll;
 mod initramfs;
 mod key_service;
 mod keyscript;
+mod machine;
 mod recover;
 mod rekey;
 mod rotate;

@@ -2,19 +2,16 @@
 
 use std::path::Path;
 
+use super::machine::Machine;
 use super::sources::KeySources;
 use crate::config::{self, Configuration, Origin};
 use crate::deadline::Deadline;
-use crate::edge::block::BlockDevices;
-use crate::edge::header::SystemHeaders;
 use crate::edge::luks::Libcryptsetup;
-use crate::edge::mapping::MappedDevices;
-use crate::edge::memory::MemInfo;
 use crate::edge::process::{self, SystemClock};
 use crate::edge::state::{Record, State};
 use crate::error::{Error, Goal, Kind};
 use crate::report::{self, logger};
-use crate::unlock::{self, Outcome, World};
+use crate::unlock::{self, Outcome};
 use crate::volume::{Volume, VolumeName};
 
 /// Opens the volume `name` of the configuration, or the one `fields` describe.
@@ -27,18 +24,9 @@ pub fn run(name: &VolumeName, fields: &[String], json: bool) -> Result<(), Error
     logger::about(name);
     let deadline = Deadline::start(&clock, volume.options.timeout.0);
 
-    let mapped = MappedDevices::new(root);
-    let memory = MemInfo::new(root);
-    let mut devices = BlockDevices::new();
-    let mut headers = SystemHeaders::new(config::in_initramfs(root));
+    let mut machine = Machine::new(root, config::in_initramfs(root));
     let mut luks = Libcryptsetup::new();
-    let mut world = World {
-        devices: &mut devices,
-        headers: &mut headers,
-        luks: &mut luks,
-        mappings: &mapped,
-        memory: &memory,
-    };
+    let mut world = machine.world(&mut luks);
     let mut sources = KeySources::new(root, &volume);
     let outcome = unlock::attach(&volume, &mut world, &mut sources, &deadline)?;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::args::enroll::EnrollArgs;
 use super::azure;
-use super::rekey::{Rekeying, device, root};
+use super::rekey::{Rekeying, Stop, device, root};
 use crate::azure::Azure;
 use crate::config::{self, Origin};
 use crate::deadline::{Deadline, Pauses};
@@ -38,16 +38,12 @@ pub fn run(args: &EnrollArgs, json: bool) -> Result<(), Error> {
     process::harden().map_err(fail)?;
     let device = device(&args.device).map_err(fail)?;
     let name = name(args, &device).map_err(fail)?;
-    let fail = |kind: Kind| fail(kind).volume(&name);
     logger::about(&name);
     let clock = SystemClock::new();
     let pauses = Pauses::default();
     let deadline = Deadline::start(&clock, args.timeout.0).pausing(&pauses);
     let enrolling = Enrolling { args, device: &device, name: &name, deadline: &deadline };
-    enrolling.run(json).map_err(|error| match error {
-        Stop::Found(error) => Error { goal: Goal::Enroll, ..error },
-        Stop::Kind(kind) => fail(kind),
-    })
+    enrolling.run(json).map_err(|stop| stop.error(Goal::Enroll, &name).device(Some(&args.device)))
 }
 
 struct Enrolling<'a> {
@@ -55,20 +51,6 @@ struct Enrolling<'a> {
     device: &'a Path,
     name: &'a VolumeName,
     deadline: &'a Deadline<'a>,
-}
-
-/// Why nothing came of it.
-enum Stop {
-    /// No key that opens it was found; with what each source said.
-    Found(Error),
-    /// Anything else.
-    Kind(Kind),
-}
-
-impl From<Kind> for Stop {
-    fn from(kind: Kind) -> Self {
-        Self::Kind(kind)
-    }
 }
 
 impl Enrolling<'_> {

@@ -6,21 +6,18 @@
 
 use std::path::Path;
 
+use super::machine::Machine;
 use super::sources::KeySources;
 use crate::config::key_service;
 use crate::deadline::Deadline;
-use crate::edge::block::BlockDevices;
-use crate::edge::header::SystemHeaders;
 use crate::edge::key_pipe::KeyPipe;
 use crate::edge::key_socket::{KeySocket, Question};
 use crate::edge::luks::Libcryptsetup;
-use crate::edge::mapping::MappedDevices;
-use crate::edge::memory::MemInfo;
 use crate::edge::process::{self, SystemClock};
 use crate::error::{Error, Goal, Kind};
 use crate::key::asker::NoAnswer;
 use crate::report::{self, logger, panic};
-use crate::unlock::{self, World};
+use crate::unlock;
 use crate::volume::VolumeName;
 
 /// Who may ask.
@@ -84,19 +81,10 @@ fn hand_over(name: &VolumeName, pipe: &KeyPipe) -> Result<(), Error> {
     let clock = SystemClock::new();
     let deadline = Deadline::start(&clock, volume.options.timeout.0);
 
-    let mapped = MappedDevices::new(root);
-    let memory = MemInfo::new(root);
-    let mut devices = BlockDevices::new();
     // systemd-cryptsetup opens with the header it was told of: no copy may stand in for it.
-    let mut headers = SystemHeaders::new(false);
+    let mut machine = Machine::new(root, false);
     let mut luks = pipe.behind(Libcryptsetup::new());
-    let mut world = World {
-        devices: &mut devices,
-        headers: &mut headers,
-        luks: &mut luks,
-        mappings: &mapped,
-        memory: &memory,
-    };
+    let mut world = machine.world(&mut luks);
     let mut sources = KeySources::new(root, &volume);
     let found = unlock::find_key(&volume, &mut world, &mut sources, &deadline)?;
     report::key_found(&volume, &found, deadline.elapsed());

@@ -3,19 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::machine::Machine;
 use super::sources::KeySources;
 use crate::config::keyscript::{self, Request};
 use crate::deadline::Deadline;
-use crate::edge::block::BlockDevices;
-use crate::edge::header::SystemHeaders;
 use crate::edge::key_pipe::KeyPipe;
 use crate::edge::luks::Libcryptsetup;
-use crate::edge::mapping::MappedDevices;
-use crate::edge::memory::MemInfo;
 use crate::edge::process::{self, SystemClock};
 use crate::error::{Error, Goal, Kind};
 use crate::report::{self, logger};
-use crate::unlock::{self, World};
+use crate::unlock;
 
 /// How long a further try (`tries=` of crypttab(5)) waits: the first one had all of `timeout=`, and
 /// nobody types another passphrase meanwhile.
@@ -37,19 +34,10 @@ pub fn run() -> Result<(), Error> {
     }
 
     let root = Path::new("/");
-    let mapped = MappedDevices::new(root);
-    let memory = MemInfo::new(root);
-    let mut devices = BlockDevices::new();
     // cryptsetup opens with the header it was told of: no copy may stand in for it.
-    let mut headers = SystemHeaders::new(false);
+    let mut machine = Machine::new(root, false);
     let mut luks = pipe.behind(Libcryptsetup::new());
-    let mut world = World {
-        devices: &mut devices,
-        headers: &mut headers,
-        luks: &mut luks,
-        mappings: &mapped,
-        memory: &memory,
-    };
+    let mut world = machine.world(&mut luks);
     let mut sources = KeySources::new(root, &volume);
     let found = unlock::find_key(&volume, &mut world, &mut sources, &deadline)?;
     report::key_found(&volume, &found, deadline.elapsed());

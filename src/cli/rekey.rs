@@ -4,20 +4,17 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::machine::Machine;
 use super::sources::KeySources;
 use crate::azure::Azure;
 use crate::config;
 use crate::deadline::Deadline;
-use crate::edge::block::BlockDevices;
-use crate::edge::header::SystemHeaders;
 use crate::edge::key_save::{self, Kept};
 use crate::edge::luks::Libcryptsetup;
 use crate::edge::luks::keyslots::ChangedHeader;
-use crate::edge::mapping::MappedDevices;
-use crate::edge::memory::MemInfo;
 use crate::edge::process::SystemClock;
 use crate::edge::rekey::{Bektab, Notes, WrappedFiles};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Goal, Kind};
 use crate::keyslots::Keyslots;
 use crate::mapping::Instead;
 use crate::rekey::{self, Keys, Plan, Prove, Records, World};
@@ -87,6 +84,36 @@ impl Rekeying<'_> {
     }
 }
 
+/// Why nothing came of it.
+pub enum Stop {
+    /// The volume does not open now; with what each source said.
+    Found(Error),
+    /// Anything else.
+    Kind(Kind),
+}
+
+impl Stop {
+    /// The failure to do `goal` to the volume.
+    pub fn error(self, goal: Goal, name: &VolumeName) -> Error {
+        match self {
+            Self::Found(error) => Error { goal, ..error },
+            Self::Kind(kind) => Error::new(goal, kind).volume(name),
+        }
+    }
+}
+
+impl From<Kind> for Stop {
+    fn from(kind: Kind) -> Self {
+        Self::Kind(kind)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Found(error)
+    }
+}
+
 /// Finds the key of `volume` through `sources`, maps nothing, and keeps the key.
 pub fn find(
     volume: &Volume,
@@ -100,21 +127,12 @@ pub fn find(
         key_save::keep(&keep, key);
         Ok(keyslot)
     });
-    let mapped = MappedDevices::new(root());
-    let memory = MemInfo::new(root());
-    let mut devices = BlockDevices::new();
-    let mut headers = SystemHeaders::new(false);
-    let mut world = unlock::World {
-        devices: &mut devices,
-        headers: &mut headers,
-        luks: &mut luks,
-        mappings: &mapped,
-        memory: &memory,
-    };
+    let mut machine = Machine::new(root(), false);
+    let mut world = machine.world(&mut luks);
     let opened = unlock::find_key(volume, &mut world, sources, deadline)?;
     let key = kept.take().ok_or_else(|| {
         let reason = "no key was kept".to_owned();
-        Error::new(crate::error::Goal::Unlock, Kind::Internal { call: "finding the key", reason })
+        Error::new(Goal::Unlock, Kind::Internal { call: "finding the key", reason })
     })?;
     Ok((opened, key))
 }

@@ -6,7 +6,7 @@
 
 use super::args::rotate::{NewKek, RotateArgs};
 use super::azure;
-use super::rekey::{Rekeying, root};
+use super::rekey::{Rekeying, Stop, root};
 use crate::azure::Azure;
 use crate::config::{self, Configuration, Entry, Origin};
 use crate::deadline::{Deadline, Pauses};
@@ -69,10 +69,7 @@ fn one(args: &RotateArgs, entry: &Entry, json: bool) -> Result<(), Error> {
     let deadline = Deadline::start(&clock, volume.options.timeout.0).pausing(&pauses);
     logger::about(&volume.name);
     let rotation = Rotation { args, entry, volume, deadline: &deadline };
-    rotation.run(json).map_err(|stop| match stop {
-        Stop::Found(error) => Error { goal: Goal::Rotate, ..error },
-        Stop::Kind(kind) => Error::new(Goal::Rotate, kind).volume(&volume.name),
-    })
+    rotation.run(json).map_err(|stop| stop.error(Goal::Rotate, &volume.name))
 }
 
 struct Rotation<'a> {
@@ -80,26 +77,6 @@ struct Rotation<'a> {
     entry: &'a Entry,
     volume: &'a Volume,
     deadline: &'a Deadline<'a>,
-}
-
-/// Why nothing came of it.
-enum Stop {
-    /// The volume does not open now; with what each source said.
-    Found(Error),
-    /// Anything else.
-    Kind(Kind),
-}
-
-impl From<Kind> for Stop {
-    fn from(kind: Kind) -> Self {
-        Self::Kind(kind)
-    }
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Found(error)
-    }
 }
 
 impl Rotation<'_> {

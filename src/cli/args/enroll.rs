@@ -163,14 +163,7 @@ fn absolute(path: PathBuf) -> Result<PathBuf, Stop> {
 impl EnrollArgs {
     /// Whether the flags go together.
     fn check(&self) -> Result<(), Stop> {
-        let readers = self.keys.iter().filter(|key| key.reads_stdin());
-        let mut readers: Vec<String> = readers.map(|key| format!("--{} -", key.flag())).collect();
-        if self.azure.reads_stdin() {
-            readers.push("--auth token:-".to_owned());
-        }
-        if let [first, second, ..] = readers.as_slice() {
-            return Err(format!("{first} and {second} cannot both read standard input").into());
-        }
+        key::one_reader(&self.keys, &self.azure)?;
         if self.to_file.is_none() && self.to_secret.is_none() && !self.to_token {
             return Err("say where the key goes: --to-vault URL, --to-token, --to-file FILE".into());
         }

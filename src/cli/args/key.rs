@@ -1,7 +1,8 @@
-//! The flags of `recover` that name a key: where it may be, in the order of trying.
+//! The flags of `recover` and `enroll` that name a key: where it may be, in the order of trying.
 
 use std::path::PathBuf;
 
+use super::azure::AzureFlags;
 use super::words::{Stop, Words};
 use crate::azure::id::{SecretId, VaultUrl};
 use crate::config::flag::Flag;
@@ -110,6 +111,21 @@ pub fn in_order(mut keys: Vec<KeyArg>) -> Result<Vec<KeyArg>, Stop> {
     match twice {
         Some(flag) => Err(format!("--{flag} is given twice").into()),
         None => Ok(keys),
+    }
+}
+
+/// Whether standard input is read for one thing only.
+pub fn one_reader(keys: &[KeyArg], azure: &AzureFlags) -> Result<(), Stop> {
+    let readers = keys.iter().filter(|key| key.reads_stdin());
+    let mut readers: Vec<String> = readers.map(|key| format!("--{} -", key.flag())).collect();
+    if azure.reads_stdin() {
+        readers.push("--auth token:-".to_owned());
+    }
+    match readers.as_slice() {
+        [first, second, ..] => {
+            Err(format!("{first} and {second} cannot both read standard input").into())
+        }
+        _ => Ok(()),
     }
 }
 

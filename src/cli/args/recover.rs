@@ -119,14 +119,7 @@ fn file(path: PathBuf) -> Result<PathBuf, Stop> {
 impl RecoverArgs {
     /// Whether the flags go together.
     fn check(&self) -> Result<(), Stop> {
-        let readers = self.keys.iter().filter(|key| key.reads_stdin());
-        let mut readers: Vec<String> = readers.map(|key| format!("--{} -", key.flag())).collect();
-        if self.azure.reads_stdin() {
-            readers.push("--auth token:-".to_owned());
-        }
-        if let [first, second, ..] = readers.as_slice() {
-            return Err(format!("{first} and {second} cannot both read standard input").into());
-        }
+        key::one_reader(&self.keys, &self.azure)?;
         let in_vault = self.keys.iter().any(|key| matches!(key, KeyArg::Vault(_)));
         if self.machine_name.is_some() && !in_vault {
             return Err("--machine-name chooses among the secrets of --vault".into());

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::Stop;
 use crate::cli::args::enroll::EnrollArgs;
 use crate::cli::args::recover::RecoverArgs;
 use crate::cli::recover::job::Job;
+use crate::cli::rekey::Stop;
 use crate::deadline::Deadline;
 use crate::error::Kind;
 use crate::recovery::target::{Format, Target};

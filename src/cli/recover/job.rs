@@ -10,16 +10,13 @@ use crate::azure::matching::Disk;
 use crate::cli::args::key::KeyArg;
 use crate::cli::args::recover::RecoverArgs;
 use crate::cli::azure;
+use crate::cli::machine::Machine;
 use crate::deadline::{Deadline, Pauses};
 use crate::edge::askpass::SystemdAskPassword;
-use crate::edge::block::BlockDevices;
 use crate::edge::disk::RescueDisk;
 use crate::edge::given::HeaderMetadata;
-use crate::edge::header::SystemHeaders;
 use crate::edge::key_save::{self, Kept};
 use crate::edge::luks::Libcryptsetup;
-use crate::edge::mapping::MappedDevices;
-use crate::edge::memory::MemInfo;
 use crate::edge::probe;
 use crate::edge::process::SystemClock;
 use crate::error::{Error, Goal, Kind};
@@ -27,7 +24,7 @@ use crate::mapping::{Instead, Luks};
 use crate::recovery::target::{Format, Target};
 use crate::report::progress;
 use crate::secret::Secret;
-use crate::unlock::{self, Opened, Outcome, World};
+use crate::unlock::{self, Opened, Outcome};
 use crate::volume::Volume;
 
 /// One disk to open.
@@ -86,14 +83,10 @@ impl Job<'_> {
             let error = Error::new(Goal::Recover, kind).volume(&self.volume.name);
             error.device(Some(&self.target.device))
         };
-        let root = Path::new("/");
-        let mapped = MappedDevices::new(root);
-        let memory = MemInfo::new(root);
-        let mut devices = BlockDevices::new();
-        let mut headers = SystemHeaders::new(false);
+        let mut machine = Machine::new(Path::new("/"), false);
         let header = self.target.header.as_ref();
         let metadata =
-            HeaderMetadata::at(&self.target.device, header, &mut headers).map_err(fail)?;
+            HeaderMetadata::at(&self.target.device, header, &mut machine.headers).map_err(fail)?;
         let (_disks, key_disks) = self.key_disks().map_err(fail)?;
         let mut sources = RecoverySources {
             args: self.args,
@@ -103,13 +96,7 @@ impl Job<'_> {
             metadata,
             ask: SystemdAskPassword,
         };
-        let mut world = World {
-            devices: &mut devices,
-            headers: &mut headers,
-            luks,
-            mappings: &mapped,
-            memory: &memory,
-        };
+        let mut world = machine.world(luks);
         if self.args.dry_run {
             return unlock::find_key(self.volume, &mut world, &mut sources, deadline);
         }

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::rekey::{find, root};
+use super::super::rekey::{Stop, find, root};
 use super::super::sources::KeySources;
-use super::Stop;
 use crate::azure::id::{KeyId, KeyName};
 use crate::azure::vault::VaultSecret;
 use crate::config::Entry;
