@@ -10,10 +10,7 @@ use super::args::enroll::EnrollArgs;
 use super::azure;
 use super::rekey::{Rekeying, Stop, device, root};
 use crate::azure::Azure;
-use crate::config::{self, Origin};
 use crate::deadline::{Deadline, Pauses};
-use crate::device::Devices;
-use crate::edge::block::BlockDevices;
 use crate::edge::luks::keyslots::ChangedHeader;
 use crate::edge::process::{self, SystemClock};
 use crate::edge::rekey::{Notes, random};
@@ -26,8 +23,11 @@ use crate::report::logger;
 use crate::report::rekey::{self as report, Rekeyed};
 use crate::secret::Secret;
 use crate::token::Token;
-use crate::volume::{DeviceSpec, HeaderSpec, KeySpec, Options, Volume, VolumeName};
+use crate::volume::VolumeName;
 
+use base::Base;
+
+mod base;
 mod existing;
 mod format;
 mod tags;
@@ -56,43 +56,38 @@ struct Enrolling<'a> {
 impl Enrolling<'_> {
     fn run(&self, json: bool) -> Result<(), Stop> {
         let mut azure = azure::client(&self.args.azure);
-        let base = self.base()?;
-        if self.args.format {
-            format::may_be_lost(self.device, self.args)?;
-        }
+        let base = Base::find(self.args, self.name, self.device)?;
+        let mut notes = Notes::open(root())?;
         let made = match self.args.format {
-            true => Some(self.new_key(&mut azure)?),
+            true => Some(self.format(&mut azure, &mut notes)?),
             false => None,
         };
-        if let (Some((key, _)), false) = (&made, self.args.dry_run) {
-            format::format(self.device, key)?;
-        } else if made.is_some() {
-            log::info!("{}: the key can be wrapped; nothing was changed (--dry-run)", self.name);
+        if let (Some((_, wrapped)), true) = (&made, self.args.dry_run) {
+            report::could_be_formatted(self.name, self.device, wrapped, json);
             return Ok(());
         }
-        let mut header = ChangedHeader::open(self.device, self.args.header.as_ref())?;
-        let notes = Notes::open(root())?;
+        let mut header = ChangedHeader::open(self.device, base.header(self.args))?;
         let (header, azure) = (&mut header, &mut azure);
         let mut rekeying = Rekeying { name: self.name, header, azure, notes };
-        if let (Some(plan), None) = (rekeying.interrupted()?, &made) {
+        if let Some(plan) = rekeying.interrupted()? {
             return self.resume(&plan, &mut rekeying, &base, json);
         }
-        self.check(rekeying.header, rekeying.azure)?;
-        let existing = match made {
-            Some(_) => None,
-            None => Some(existing::find(self.args, self.name, self.device, self.deadline)?),
+        if made.is_none() {
+            self.stores_are_free(rekeying.azure)?;
+        }
+        self.header_takes_it(rekeying.header)?;
+        let (existing, (key, wrapped)) = match made {
+            Some(made) => (None, made),
+            None => (Some(self.existing(&base)?), self.new_key(rekeying.azure)?),
         };
-        let (key, wrapped) = match made {
-            Some(made) => made,
-            None => self.new_key(rekeying.azure)?,
-        };
-        let plan = self.plan(rekeying.header, wrapped, &key, &base)?;
+        let plan = self.plan(rekeying.header, wrapped, &base)?;
         report::plan(self.name, &plan);
         if !self.args.dry_run {
             let keys = Keys { existing: existing.as_ref(), new: Some(key) };
             rekeying.carry_out(&plan, keys, self.deadline)?;
         }
-        self.report(&plan, &base, false, json)
+        self.report(&plan, &base, false, json);
+        Ok(())
     }
 
     /// Finishes what an earlier run began. Its plan holds, whatever was asked for now.
@@ -100,19 +95,36 @@ impl Enrolling<'_> {
         &self,
         plan: &Plan,
         rekeying: &mut Rekeying<'_>,
-        base: &Volume,
+        base: &Base,
         json: bool,
     ) -> Result<(), Stop> {
         report::resumes();
         report::plan(self.name, plan);
         let existing = match rekeying.needs_key(plan)? {
-            true => Some(existing::find(self.args, self.name, self.device, self.deadline)?),
+            true => Some(self.existing(base)?),
             false => None,
         };
         if !self.args.dry_run {
             rekeying.resume(plan, existing.as_ref(), self.deadline)?;
         }
-        self.report(plan, base, true, json)
+        self.report(plan, base, true, json);
+        Ok(())
+    }
+
+    /// Makes the device a new volume, with its key; all that could be refused is refused before.
+    fn format(&self, azure: &mut Azure, notes: &mut Notes) -> Result<(Secret, WrappedKey), Kind> {
+        self.stores_are_free(azure)?;
+        format::may_be_lost(self.device, self.args)?;
+        let (key, wrapped) = self.new_key(azure)?;
+        if !self.args.dry_run {
+            format::format(self.device, &key, notes)?;
+        }
+        Ok((key, wrapped))
+    }
+
+    fn existing(&self, base: &Base) -> Result<Secret, Stop> {
+        let header = base.header(self.args);
+        existing::find(self.args, self.name, self.device, header, self.deadline)
     }
 
     /// A new passphrase, wrapped and proven to come back.
@@ -123,23 +135,28 @@ impl Enrolling<'_> {
         Ok((key, wrapped))
     }
 
-    /// Refuses what is there already, before anybody is asked for a key: another volume may need it,
-    /// or another run made it.
-    fn check(&self, header: &mut ChangedHeader, azure: &mut Azure) -> Result<(), Kind> {
-        let refuse = |reason: String| Err(Kind::NotRekeyable { reason });
-        let there = |what: String| refuse(format!("{what} is there already: rotate renews keys"));
+    /// Refuses a secret or file that is there already, before anybody is asked for a key: another
+    /// volume may need it, or another run made it.
+    fn stores_are_free(&self, azure: &mut Azure) -> Result<(), Kind> {
+        let there = |what: String| {
+            Err(Kind::NotRekeyable {
+                reason: format!("{what} is there already: rotate renews keys"),
+            })
+        };
         if let Some(path) = self.args.to_file.as_ref().filter(|path| path.exists()) {
             return there(path.display().to_string());
         }
-        if let Some(id) = &self.args.to_secret {
-            match azure.secret(id, self.deadline) {
-                Err(Kind::SecretMissing { problem: SecretProblem::NotFound, .. }) => {}
-                Ok(_) | Err(Kind::SecretMissing { .. }) => {
-                    return there(format!("the secret {id}"));
-                }
-                Err(kind) => return Err(kind),
-            }
+        let Some(id) = &self.args.to_secret else { return Ok(()) };
+        match azure.secret(id, self.deadline) {
+            Err(Kind::SecretMissing { problem: SecretProblem::NotFound, .. }) => Ok(()),
+            Ok(_) | Err(Kind::SecretMissing { .. }) => there(format!("the secret {id}")),
+            Err(kind) => Err(kind),
         }
+    }
+
+    /// The same of a token, which a header has to have room for.
+    fn header_takes_it(&self, header: &mut ChangedHeader) -> Result<(), Kind> {
+        let refuse = |reason: String| Err(Kind::NotRekeyable { reason });
         if !self.args.to_token {
             return Ok(());
         }
@@ -161,20 +178,18 @@ impl Enrolling<'_> {
         &self,
         header: &mut ChangedHeader,
         wrapped: WrappedKey,
-        key: &Secret,
-        base: &Volume,
+        base: &Base,
     ) -> Result<Plan, Kind> {
-        // A new volume was formatted with it.
-        let keyslot = match (header.fits(key, None)?, header.free()?) {
-            (Some(slot), _) | (None, Some(slot)) => slot,
-            (None, None) => {
-                return Err(Kind::NotRekeyable {
-                    reason: "all of its keyslots are in use: see cryptsetup luksDump".to_owned(),
-                });
-            }
+        let all_used = || Kind::NotRekeyable {
+            reason: "all of its keyslots are in use: see cryptsetup luksDump".to_owned(),
+        };
+        let keyslot = match self.args.format {
+            true => format::KEYSLOT,
+            false => header.free()?.ok_or_else(all_used)?,
         };
         let stores = self.stores(base);
-        let line = line::line(&line::finding(base, &stores, &wrapped))
+        let volume = base.volume(header.uuid());
+        let line = line::line(&line::finding(&volume, &stores, &wrapped))
             .map_err(|unwritable| Kind::NotRekeyable { reason: unwritable.to_string() })?;
         Ok(Plan {
             uuid: header.uuid().to_owned(),
@@ -189,55 +204,19 @@ impl Enrolling<'_> {
         })
     }
 
-    fn stores(&self, base: &Volume) -> Vec<Store> {
-        let identity = base.options.identity.clone();
-        let secret = self
-            .args
-            .to_secret
-            .as_ref()
-            .map(|id| Store::Secret { id: id.clone(), tags: tags::of(self.args, self.device) });
+    fn stores(&self, base: &Base) -> Vec<Store> {
+        let secret = self.args.to_secret.as_ref().map(|id| Store::Secret {
+            id: id.clone(),
+            tags: tags::of(self.args, self.device, base.header(self.args).is_some()),
+        });
+        let identity = base.identity();
         let token = self.args.to_token.then_some(Store::Token { number: None, identity });
         let file = self.args.to_file.as_ref().map(|path| Store::File(path.clone()));
         secret.into_iter().chain(token).chain(file).collect()
     }
 
-    /// The volume as its line has it now, or a new one.
-    fn base(&self) -> Result<Volume, Kind> {
-        let azure = &self.args.azure;
-        match config::load(root()).find(self.name) {
-            Ok(entry) => {
-                let known = BlockDevices::new().find(&entry.volume.device)?;
-                if known.as_deref() != Some(self.device) {
-                    let (name, file) = (self.name, entry.file.display());
-                    let spec = &entry.volume.device;
-                    let reason = format!("{name} in {file} is another device: {spec}");
-                    return Err(Kind::NotRekeyable { reason });
-                }
-                if entry.origin == Origin::Crypttab {
-                    log::warn!("/etc/crypttab has {}, too: see bek-unlock adopt", self.name);
-                }
-                Ok(entry.volume.clone())
-            }
-            Err(Kind::NotConfigured { .. }) => Ok(Volume {
-                name: self.name.clone(),
-                device: DeviceSpec::Path(self.args.device.clone()),
-                key: KeySpec::Find,
-                options: Options {
-                    ca: azure.ca.clone(),
-                    header: self.args.header.as_ref().map(absolute),
-                    identity: azure.identity.clone(),
-                    // A disk that is missing must not keep the machine from booting.
-                    nofail: true,
-                    vault_suffixes: azure.vault_suffixes.clone(),
-                    ..Options::default()
-                },
-            }),
-            Err(kind) => Err(kind),
-        }
-    }
-
-    fn report(&self, plan: &Plan, base: &Volume, resumed: bool, json: bool) -> Result<(), Stop> {
-        let found = line::finding(base, &plan.stores, &plan.wrapped);
+    fn report(&self, plan: &Plan, base: &Base, resumed: bool, json: bool) {
+        let found = line::finding(&base.volume(&plan.uuid), &plan.stores, &plan.wrapped);
         let line = line::line(&found).ok().map(|line| line.text);
         report::done(
             &Rekeyed {
@@ -249,7 +228,6 @@ impl Enrolling<'_> {
             },
             json,
         );
-        Ok(())
     }
 }
 
@@ -261,14 +239,4 @@ fn name(args: &EnrollArgs, device: &Path) -> Result<VolumeName, Kind> {
     let file = device.file_name().unwrap_or_default().to_string_lossy();
     let refused = || Kind::Usage("give it a name with --name NAME".to_owned());
     VolumeName::parse(&file).map_err(|_| refused())
-}
-
-/// A header's path from the root, which is where a boot looks for it.
-fn absolute(header: &HeaderSpec) -> HeaderSpec {
-    match header {
-        HeaderSpec::Path(path) => {
-            HeaderSpec::Path(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
-        }
-        on => on.clone(),
-    }
 }

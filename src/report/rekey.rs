@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::result;
+use crate::rekey::plan::WrappedKey;
 use crate::rekey::{Plan, Step, Store};
 use crate::volume::VolumeName;
 
@@ -24,6 +25,17 @@ pub struct Rekeyed<'a> {
     pub resumed: bool,
     /// Whether nothing was changed.
     pub dry_run: bool,
+}
+
+/// Says that a new volume can be made, of a run that makes none.
+pub fn could_be_formatted(name: &VolumeName, device: &Path, wrapped: &WrappedKey, json: bool) {
+    if json {
+        let kek = wrapped.kek.to_string();
+        let result = json!({"result": "can-be-formatted", "volume": name.as_str(),
+            "device": device, "kek": kek, "algorithm": wrapped.algorithm.as_str()});
+        super::result(&format!("{result}\n"));
+    }
+    log::info!("{name}: a new volume can be made; nothing was changed (--dry-run)");
 }
 
 /// Says what will be done.

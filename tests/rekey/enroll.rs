@@ -69,6 +69,11 @@ fn a_disk_of_ade_gets_a_key_in_all_three_places() {
     let ca = world.path("ca.pem");
     assert_eq!(line, format!("data1 {device} - _netdev,nofail,ca={}\n", ca.display()));
     world.nothing_is_under_way();
+    // Its line says the rest: the header, where it is apart, and where the device is.
+    let relative = world.run(&["enroll", "no/such", "--kek", KEK, "--to-token"], b"");
+    relative.refuses(4, "no/such is not there");
+    let other = ["enroll", "/dev/null", "--kek", KEK, "--to-token", "--name", "data1"];
+    world.run(&other, b"").refuses(4, "data1 in /etc/bektab is another device");
     let again = world.run(&words, KEY.as_bytes());
     again.refuses(4, "/etc/bek-unlock/data1.wrapped is there already: rotate renews keys");
     let words = ["enroll", device, "--kek", KEK, "--to-token", "--key-file", "-"];
@@ -145,7 +150,12 @@ fn a_new_volume_is_formatted_when_somebody_said_so() {
     let refused = world.run(&words, b"");
     let refused = refused.refuses(1, "has 24 MiB and ext4 on it; all of it will be lost");
     assert!(refused.stderr.contains("--yes"), "{refused:#?}");
-    world.run(&[&words[..], &["--dry-run"]].concat(), b"").good();
+    let dry = world.run(&[&words[..], &["--dry-run", "--json"]].concat(), b"").good().json();
+    assert_eq!(dry["result"], "can-be-formatted");
+    // Whatever can be refused is refused while the old content is there.
+    let vault = ["--to-vault", VAULT, "--secret-name", "ade", "--yes"];
+    let taken = world.run(&[&words[..], &vault].concat(), b"");
+    taken.refuses(4, "secrets/ade is there already: rotate renews keys");
     let off = format!("{VAULT}/keys/off");
     let no_kek = ["enroll", device, "--format", "--yes", "--kek", &off, "--to-token"];
     world.run(&no_kek, b"").refuses(77, "KeyDisabled");

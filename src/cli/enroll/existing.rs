@@ -10,20 +10,21 @@ use crate::deadline::Deadline;
 use crate::error::Kind;
 use crate::recovery::target::{Format, Target};
 use crate::secret::Secret;
-use crate::volume::{DeviceSpec, KeySpec, Limit, Options, Volume, VolumeName};
+use crate::volume::{DeviceSpec, HeaderSpec, KeySpec, Limit, Options, Volume, VolumeName};
 
 /// Finds it where `args` says, or on the attached key disks, or in a token.
 pub(super) fn find(
     args: &EnrollArgs,
     name: &VolumeName,
     device: &Path,
+    header: Option<&HeaderSpec>,
     deadline: &Deadline<'_>,
 ) -> Result<Secret, Stop> {
     let words = RecoverArgs {
         azure: args.azure.clone(),
         device: device.to_owned(),
         dry_run: true,
-        header: args.header.clone(),
+        header: header.cloned(),
         kek: None,
         kek_algorithm: None,
         keys: args.keys.clone(),
@@ -37,17 +38,13 @@ pub(super) fn find(
         name: name.clone(),
         device: DeviceSpec::Path(device.to_owned()),
         key: KeySpec::Find,
-        options: Options {
-            header: args.header.clone(),
-            timeout: words.timeout,
-            ..Options::default()
-        },
+        options: Options { header: header.cloned(), timeout: words.timeout, ..Options::default() },
     };
     let target = Target {
         device: device.to_owned(),
         number: None,
         format: Format::Luks,
-        header: args.header.clone(),
+        header: header.cloned(),
         how: device.display().to_string(),
     };
     let job = Job { args: &words, volume: &volume, target: &target, keeps: true };

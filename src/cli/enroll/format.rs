@@ -8,10 +8,17 @@ use std::path::Path;
 use crate::cli::args::enroll::EnrollArgs;
 use crate::device::Devices;
 use crate::edge::block::BlockDevices;
+use crate::edge::luks::keyslots::ChangedHeader;
+use crate::edge::rekey::Notes;
 use crate::edge::{disk, luks};
 use crate::error::Kind;
+use crate::keyslots::Keyslots;
+use crate::rekey::Records;
 use crate::report;
 use crate::secret::Secret;
+
+/// Where a new volume has its key.
+pub(super) const KEYSLOT: u32 = luks::format::KEYSLOT;
 
 /// The answer that is asked for, as cryptsetup(8) has it.
 const YES: &str = "YES";
@@ -46,8 +53,12 @@ pub(super) fn may_be_lost(device: &Path, args: &EnrollArgs) -> Result<(), Kind> 
     }
 }
 
-/// Makes it a LUKS2 volume that `key` opens.
-pub(super) fn format(device: &Path, key: &Secret) -> Result<(), Kind> {
+/// Makes it a LUKS2 volume that `key` opens. A note about what was on it before is of no use any
+/// more.
+pub(super) fn format(device: &Path, key: &Secret, notes: &mut Notes) -> Result<(), Kind> {
+    if let Ok(old) = ChangedHeader::open(device, None) {
+        notes.remove(old.uuid())?;
+    }
     luks::format::luks2(device, key)
 }
 

@@ -11,15 +11,13 @@ use crate::edge::block::BlockDevices;
 use crate::slot::Slot;
 use crate::volume::KeyFileName;
 
-/// MachineName and DiskEncryptionKeyFileName; the KEK's two come from whoever wrapped.
-pub(super) fn of(args: &EnrollArgs, device: &Path) -> BTreeMap<String, String> {
+/// MachineName and DiskEncryptionKeyFileName; the KEK's two come from whoever wrapped. `apart` says
+/// that the header is.
+pub(super) fn of(args: &EnrollArgs, device: &Path, apart: bool) -> BTreeMap<String, String> {
     let machine = args.machine_name.clone().or_else(|| host_name(root())).unwrap_or_default();
     let file = args.file.as_ref().map(ToString::to_string).unwrap_or_else(|| {
-        let slot = match args.header {
-            // ADE puts the header of an OS disk apart.
-            Some(_) => None,
-            None => BlockDevices::new().slot(device),
-        };
+        // ADE puts the header of an OS disk apart.
+        let slot = if apart { None } else { BlockDevices::new().slot(device) };
         slot.and_then(Slot::key_file)
             .map_or_else(|| KeyFileName::OS.to_owned(), |file| file.to_string())
     });

@@ -16,7 +16,10 @@ use crate::secret::Secret;
 const CIPHER: (&str, &str) = ("aes", "xts-plain64");
 const KEY_BYTES: usize = 64;
 
-/// Makes `device` a LUKS2 volume whose keyslot 0 `key` opens. What was on it is lost.
+/// Where a new volume has its key.
+pub const KEYSLOT: u32 = 0;
+
+/// Makes `device` a LUKS2 volume whose [`KEYSLOT`] `key` opens. What was on it is lost.
 ///
 /// `key` has to be random, see [`crate::keyslots::Keyslots::add`]. Errors: `HeaderUnusable`, also
 /// for a device that is too small.
@@ -32,5 +35,5 @@ fn make(device: &Path, key: &Secret) -> Result<(), LibcryptErr> {
     let volume_key = Either::Right(KEY_BYTES);
     crypt.context_handle().format::<()>(EncryptionFormat::Luks2, CIPHER, None, volume_key, None)?;
     let mut keyslots = crypt.keyslot_handle();
-    keyslots.add_by_key(Some(0), None, key.expose(), CryptVolumeKey::empty()).map(|_| ())
+    keyslots.add_by_key(Some(KEYSLOT), None, key.expose(), CryptVolumeKey::empty()).map(|_| ())
 }
