@@ -51,6 +51,11 @@ run_rekey() {
     fi
     SDK_PYTHON=$("$HERE/../emulator/python/run.sh" venv)
     export SDK_PYTHON
+    # Else that is the reason why there is none.
+    if [[ ! -x $SDK_PYTHON ]]; then
+        say "$SDK_PYTHON"
+        set -- "$@" --skip sdk::
+    fi
     unshare "${flags[@]}" \
         bash -euo pipefail -c "$(declare -f world rekey_world throw_away); rekey_world \"\$@\"" - "$@"
 }
