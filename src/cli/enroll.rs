@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::args::enroll::EnrollArgs;
 use super::azure;
-use super::rekey::{Rekeying, Stop, device, root};
+use super::rekey::{Rekeying, Stop, device, is_carried, root};
 use crate::azure::Azure;
 use crate::deadline::{Deadline, Pauses};
 use crate::edge::luks::keyslots::ChangedHeader;
@@ -217,6 +217,9 @@ impl Enrolling<'_> {
 
     fn report(&self, plan: &Plan, base: &Base, resumed: bool, json: bool) {
         let found = line::finding(&base.volume(&plan.uuid), &plan.stores, &plan.wrapped);
+        if plan.line.is_some() && is_carried(&found) {
+            report::image_is_old(plan);
+        }
         let line = line::line(&found).ok().map(|line| line.text);
         report::done(
             &Rekeyed {

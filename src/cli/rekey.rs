@@ -14,6 +14,7 @@ use crate::edge::luks::Libcryptsetup;
 use crate::edge::luks::keyslots::ChangedHeader;
 use crate::edge::process::SystemClock;
 use crate::edge::rekey::{Bektab, Notes, WrappedFiles};
+use crate::edge::state::State;
 use crate::error::{Error, Goal, Kind};
 use crate::keyslots::Keyslots;
 use crate::mapping::Instead;
@@ -154,6 +155,11 @@ impl Prove for NextBoot {
         let mut sources = KeySources::new(root(), &volume);
         find(&volume, &mut sources, &deadline).map(|_| ()).map_err(|error| error.kind)
     }
+}
+
+/// Whether an initramfs opens the volume, by a line of its own.
+pub fn is_carried(volume: &Volume) -> bool {
+    volume.options.initrd || State::new(root()).of_initramfs().contains(&volume.name)
 }
 
 /// What `path` leads to, without links.

@@ -6,7 +6,7 @@
 
 use super::args::rotate::{NewKek, RotateArgs};
 use super::azure;
-use super::rekey::{Rekeying, Stop, root};
+use super::rekey::{Rekeying, Stop, is_carried, root};
 use crate::azure::Azure;
 use crate::config::{self, Configuration, Entry, Origin};
 use crate::deadline::{Deadline, Pauses};
@@ -114,6 +114,9 @@ impl Rotation<'_> {
 
     fn report(&self, plan: &Plan, resumed: bool, json: bool) -> Result<(), Stop> {
         let dry_run = self.args.dry_run;
+        if plan.line.is_some() && is_carried(self.volume) {
+            report::image_is_old(plan);
+        }
         let line = plan.line.as_ref().map(|line| line.text.as_str());
         report::done(&Rekeyed { name: &self.volume.name, plan, line, resumed, dry_run }, json);
         Ok(())
@@ -168,6 +171,8 @@ impl Rotation<'_> {
                     .map_err(|unwritable| Kind::NotRekeyable { reason: unwritable.to_string() })?,
             ),
         };
+        // The old line is in an image, too, and the next boot opens by that one.
+        let stays = line.is_some() && is_carried(self.volume);
         let plan = Plan {
             uuid: rekeying.header.uuid().to_owned(),
             device: device.to_owned(),
@@ -176,8 +181,8 @@ impl Rotation<'_> {
             stores,
             line,
             proves: true,
-            old_keyslot: (keyslot != current.keyslot).then_some(current.keyslot),
-            old_file,
+            old_keyslot: (!stays && keyslot != current.keyslot).then_some(current.keyslot),
+            old_file: old_file.filter(|_| !stays),
         };
         Ok((plan, key))
     }

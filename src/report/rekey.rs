@@ -71,6 +71,15 @@ pub fn resumes() {
     log::warn!("an earlier run was interrupted; finishing it");
 }
 
+/// Says that the initramfs opens the volume by its old line and key, which therefore stay.
+pub fn image_is_old(plan: &Plan) {
+    log::warn!(
+        "the initramfs has its old line: build it anew (update-initramfs -u, or dracut --force) and \
+         restart; the old keyslot stays until then: cryptsetup luksKillSlot {}",
+        plan.device.display()
+    );
+}
+
 /// Says how to be rid of a run that cannot be finished.
 pub fn can_be_given_up(note: &Path, keyslot: u32) {
     log::warn!(
