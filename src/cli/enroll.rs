@@ -218,8 +218,16 @@ impl Enrolling<'_> {
         secret.into_iter().chain(token).chain(file).collect()
     }
 
-    /// The volume as its line has it now, or a new one.
+    /// The volume as its line has it now, or a new one; its secret is tagged with the machine's name.
     fn base(&self) -> Result<Volume, Kind> {
+        let mut volume = self.known()?;
+        if let Some(machine) = &self.args.machine_name {
+            volume.options.machine_name = Some(machine.clone());
+        }
+        Ok(volume)
+    }
+
+    fn known(&self) -> Result<Volume, Kind> {
         let azure = &self.args.azure;
         match config::load(root()).find(self.name) {
             Ok(entry) => {
