@@ -220,6 +220,10 @@ impl Enrolling<'_> {
         if plan.line.is_some() && is_carried(&found) {
             report::image_is_old(plan);
         }
+        if found.options.netdev {
+            // Else it is ordered before what the volume waits for.
+            log::info!("{}: its line in /etc/fstab needs _netdev or nofail", self.name);
+        }
         let line = line::line(&found).ok().map(|line| line.text);
         report::done(
             &Rekeyed {

@@ -1,13 +1,15 @@
 //! The line of bektab that finds a key where it was put.
 
 use super::plan::{Line, Store, WrappedKey};
+use crate::azure::id::VaultUrl;
 use crate::config::render::{self, Unwritable};
 use crate::volume::{KeySpec, Volume};
 
 /// `volume` as it has to be to find `wrapped` in one of `stores`: everything else about it stays.
 ///
 /// A token needs the least and goes first, a file the most and goes last: which KEK it is for stands
-/// beside its path.
+/// beside its path. A secret beside a token is found by its tags when the token is gone, and only what
+/// the line finds is renewed with it.
 pub fn finding(volume: &Volume, stores: &[Store], wrapped: &WrappedKey) -> Volume {
     let mut volume = volume.clone();
     let options = &mut volume.options;
@@ -26,9 +28,12 @@ pub fn finding(volume: &Volume, stores: &[Store], wrapped: &WrappedKey) -> Volum
         (options.vault, options.machine_name) = (None, None);
     }
     match (token, secret, file) {
-        (true, _, _) => {
+        (true, secret, _) => {
             // Nothing else on the line says that the network is needed.
             (volume.key, options.netdev) = (KeySpec::Find, true);
+            if let Some(id) = secret {
+                options.vault = Some(VaultUrl::of(id.host().clone()));
+            }
         }
         (false, Some(id), _) => volume.key = KeySpec::Secret(id.newest()),
         (false, None, Some(path)) => {
@@ -52,7 +57,7 @@ pub fn line(volume: &Volume) -> Result<Line, Unwritable> {
 mod tests {
     use super::super::fake::{plan, wrapped};
     use super::*;
-    use crate::azure::id::{KeyId, VaultUrl};
+    use crate::azure::id::KeyId;
     use crate::volume::{DeviceSpec, Options, VolumeName};
 
     fn text(stores: &[Store]) -> String {
@@ -60,7 +65,7 @@ mod tests {
             nofail: true,
             discard: true,
             kek: KeyId::parse("https://contoso-kv.vault.azure.net/keys/old/1"),
-            vault: VaultUrl::parse("https://contoso-kv.vault.azure.net"),
+            vault: VaultUrl::parse("https://old-kv.vault.azure.net"),
             ..Options::default()
         };
         let volume = Volume {
@@ -76,13 +81,11 @@ mod tests {
     fn the_key_is_named_where_it_is_and_the_rest_stays() {
         let all = plan().stores;
         let [secret, token, file] = all.as_slice() else { panic!() };
-        let vault = "vault=https://contoso-kv.vault.azure.net";
+        let token_with =
+            |vault: &str| format!("data1 UUID=5f1e - _netdev,discard,nofail,vault=https://{vault}");
         for (stores, expected) in [
-            (&all[..], format!("data1 UUID=5f1e - _netdev,discard,nofail,{vault}")),
-            (
-                std::slice::from_ref(token),
-                format!("data1 UUID=5f1e - _netdev,discard,nofail,{vault}"),
-            ),
+            (&all[..], token_with("contoso-kv.vault.azure.net")),
+            (std::slice::from_ref(token), token_with("old-kv.vault.azure.net")),
             (
                 &[secret.clone(), file.clone()],
                 String::from(

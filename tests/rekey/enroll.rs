@@ -67,7 +67,10 @@ fn a_disk_of_ade_gets_a_key_in_all_three_places() {
     assert_eq!(file.permissions().mode() & 0o7777, 0o600);
     let line = fs::read_to_string("/etc/bektab").unwrap();
     let ca = world.path("ca.pem");
-    assert_eq!(line, format!("data1 {device} - _netdev,nofail,ca={}\n", ca.display()));
+    assert_eq!(
+        line,
+        format!("data1 {device} - _netdev,nofail,ca={},vault={VAULT}\n", ca.display())
+    );
     world.nothing_is_under_way();
     // Its line says the rest: the header, where it is apart, and where the device is.
     let relative = world.run(&["enroll", "no/such", "--kek", KEK, "--to-token"], b"");

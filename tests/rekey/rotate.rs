@@ -52,6 +52,21 @@ fn ten_rotations_leave_one_keyslot_and_a_volume_that_opens() {
 
 #[test]
 #[ignore = "needs Azure's addresses: make check-root"]
+fn a_secret_beside_a_token_is_renewed_with_it() {
+    let world = World::new();
+    let image = world.volume("luks2", None);
+    let secret = ["--to-vault", VAULT, "--secret-name", "bek-data1", "--machine-name", "elsewhere"];
+    enroll(&world, &image, &[&["--to-token"], &secret[..]].concat());
+    let result = world.run(&["rotate", "data1", "--json"], b"").good().json();
+    let secret = json!({"secret": format!("{VAULT}/secrets/bek-data1")});
+    assert_eq!(result["stores"], json!([{"token": true}, secret]));
+    // Without the token the secret is what there is.
+    world.run(&["token", "remove", image.to_str().unwrap()], b"").good();
+    world.opens_by_line().good();
+}
+
+#[test]
+#[ignore = "needs Azure's addresses: make check-root"]
 fn a_new_version_of_the_kek_changes_no_keyslot() {
     let world = World::new();
     let image = world.volume("luks2", None);

@@ -176,6 +176,10 @@ impl EnrollArgs {
         if self.format && (self.header.is_some() || !self.keys.is_empty()) {
             return Err("--format makes a new volume: it has no key yet and no header apart".into());
         }
+        if self.to_token && self.file.is_some() {
+            let reason = "beside a token the secret is found by the tag for the disk's slot";
+            return Err(format!("--file does not go with --to-token: {reason}").into());
+        }
         if self.to_secret.is_none() && (self.machine_name.is_some() || self.file.is_some()) {
             return Err("--machine-name and --file are tags of the secret of --to-vault".into());
         }

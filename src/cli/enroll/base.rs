@@ -40,7 +40,12 @@ impl Base {
         if entry.origin == Origin::Crypttab {
             log::warn!("/etc/crypttab has {name}, too: see bek-unlock adopt");
         }
-        Ok(Self::Known(entry.volume.clone()))
+        let mut volume = entry.volume.clone();
+        if let Some(machine) = &args.machine_name {
+            // That of its secret, which is found by its tags where there is a token, too.
+            volume.options.machine_name = Some(machine.clone());
+        }
+        Ok(Self::Known(volume))
     }
 
     fn new(args: &EnrollArgs, name: &VolumeName, device: &Path) -> Self {
@@ -58,6 +63,7 @@ impl Base {
                 ca: azure.ca.clone(),
                 header: args.header.as_ref().map(absolute),
                 identity: azure.identity.clone(),
+                machine_name: args.machine_name.clone(),
                 // A disk that is missing must not keep the machine from booting.
                 nofail: true,
                 vault_suffixes: azure.vault_suffixes.clone(),

@@ -3,6 +3,8 @@
 #
 # A case is cases/NAME/case.sh, which may define
 #   STEPS        functions to run in the guest, a boot each (default: guest)
+#   FLAVOURS     the Debians it is run with, once for each, which is FLAVOUR then
+#                (default: one, VM_SUITE or what guest_suite finds)
 #   prepare      changes $DIR before anything is built from it: scenario.json,
 #                keys/, *.img; may set KEY_FILES, or empty it for no key disk
 #   disturb      changes the running emulator, or $NETWORK, before step $1
@@ -20,7 +22,7 @@ run_case() {
     mkdir -p "$RESULTS"
     [[ $name != *.* ]] || FLAVOUR=${name#*.}
     load_case "$VM_DIR/cases/${name%%.*}"
-    if [[ -n ${FLAVOUR:-} ]]; then
+    if [[ ${FLAVOUR:-} == *-* ]]; then
         build_root_guest "$CACHE/run/$name"
     else
         build_guest "$CACHE/run/$name"

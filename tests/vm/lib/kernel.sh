@@ -18,10 +18,14 @@ kernel() {
     echo "$dir"
 }
 
-# guest_suite: the oldest Debian whose C library is as new as this machine's,
-# because the guest runs the program this machine built.
+# guest_suite: the flavour's Debian; else the oldest whose C library is as new as
+# this machine's, because the guest runs the program this machine built.
 guest_suite() {
     local libc
+    if [[ -n ${FLAVOUR:-} ]]; then
+        echo "${FLAVOUR%%-*}"
+        return
+    fi
     if [[ -n ${VM_SUITE:-} ]]; then
         echo "$VM_SUITE"
         return

@@ -25,6 +25,8 @@ readonly PACKAGES=(
 readonly DRACUT_PACKAGES=(dracut dracut-network lvm2)
 # cryptsetup-initramfs for its keyscripts; without a crypttab it opens nothing.
 readonly INITRAMFS_TOOLS_PACKAGES=(busybox cryptsetup-initramfs initramfs-tools lvm2)
+# What systemd opens crypttab with; in Debian 12 it is in the package systemd.
+readonly CRYPTTAB_PACKAGES=(systemd-cryptsetup)
 
 # Nothing here has to do with unlocking, and under TCG every process start costs a tenth of a
 # second.
@@ -79,6 +81,8 @@ build_tree() {
     case $flavour in
         *-dracut) packages+=("${DRACUT_PACKAGES[@]}") ;;
         *-initramfs-tools) packages+=("${INITRAMFS_TOOLS_PACKAGES[@]}") ;;
+        bookworm) ;;
+        *) packages+=("${CRYPTTAB_PACKAGES[@]}") ;;
     esac
     mmdebstrap --variant=minbase --skip=cleanup/reproducible \
         --dpkgopt='path-exclude=/usr/share/doc/*' \

@@ -29,7 +29,7 @@ fn all_places_may_be_named_and_a_secret_gets_a_name() {
     let words = format!(
         "/dev/sdc --kek {KEK}/0123 --kek-algorithm RSA-OAEP-256 --to-vault \
          https://contoso-kv.vault.azure.net --secret-name Bek-Data1 --to-token --to-file /etc/w \
-         --name data1 --write --machine-name web01 --file k --key-file - --timeout 2min"
+         --name data1 --write --machine-name web01 --key-file - --timeout 2min"
     );
     let args = parsed(&words).unwrap();
     let id = args.to_secret.unwrap();
@@ -65,8 +65,13 @@ fn what_is_wrong_is_said() {
             "--secret-name \"a_b\": 1 to 127 letters, digits and hyphens",
         ),
         (
-            format!("{good} --to-token --file k"),
+            format!("{good} --to-token --machine-name web01"),
             "--machine-name and --file are tags of the secret of --to-vault",
+        ),
+        (
+            format!("{good} --to-token --to-vault https://v.vault.azure.net --file k"),
+            "--file does not go with --to-token: beside a token the secret is found by the tag for \
+             the disk's slot",
         ),
         (
             format!("{good} --to-token --key-file - --auth token:-"),

@@ -75,6 +75,17 @@ opened() {
     done
 }
 
+# opened_by_systemd VOLUME...: the same by crypttab, and by nobody else.
+opened_by_systemd() {
+    local volume
+    for volume in "$@"; do
+        check "systemd-cryptsetup@$volume is active" unit_is "systemd-cryptsetup@$volume.service" active
+        check "bek-unlock@$volume is not" unit_is "bek-unlock@$volume.service" inactive
+        check "/mnt/$volume is mounted" mounted "/mnt/$volume"
+        check "/mnt/$volume/hello.txt reads" reads_hello "$volume"
+    done
+}
+
 # refused VOLUME STATUS CAUSE HINT: the volume stayed closed for that cause (a
 # regular expression), said so once, and was done with it before its deadline.
 refused() {
