@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::rotate::enroll;
-use crate::world::{KEK, KEY, VAULT, World, contoso};
+use crate::world::{KEK, KEY, VAULT, World, contoso, cryptsetup};
 
 #[test]
 #[ignore = "needs Azure's addresses: make check-root"]
@@ -131,6 +131,24 @@ fn an_interrupted_run_that_cannot_go_on_can_be_given_up() {
     let words = ["enroll", device, "--kek", KEK, "--to-token", "--key-file", "-"];
     world.run(&words, KEY.as_bytes()).good();
     assert_eq!(world.keyslots(&image).0, [0, 1, 2]);
+}
+
+/// With the plugin installed cryptsetup would not import it; an older one does.
+#[test]
+#[ignore = "needs Azure's addresses: make check-root"]
+fn a_token_of_another_version_is_not_half_understood() {
+    let world = World::new();
+    let image = world.volume("luks2", None);
+    enroll(&world, &image, &["--to-token"]);
+    let device = image.to_str().unwrap();
+    let token = world.keyslots(&image).1["tokens"]["0"].to_string();
+    let newer = token.replace("\"version\":\"1\"", "\"version\":\"2\"");
+    assert!(newer != token);
+    let removed = cryptsetup(&["token", "remove", "--token-id", "0", device], b"");
+    assert!(removed.status.success(), "{removed:?}");
+    let made = cryptsetup(&["token", "import", "--token-id", "0", device], newer.as_bytes());
+    assert!(made.status.success(), "{made:?}");
+    world.run(&["rotate", "data1"], b"").refuses(76, "it has version \"2\"");
 }
 
 /// The new passphrase goes to wrapKey and to the header, and nowhere else.

@@ -205,7 +205,8 @@ impl Run {
     }
 }
 
-fn cryptsetup(words: &[&str], input: &[u8]) -> Output {
+/// Runs stock cryptsetup.
+pub fn cryptsetup(words: &[&str], input: &[u8]) -> Output {
     with_input(
         Command::new("cryptsetup").env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(words),
         input,

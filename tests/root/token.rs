@@ -65,7 +65,10 @@ fn ades_token_opens_its_volume_before_and_after_it_is_assigned() {
     let run = world.run(&["token", "assign", &volume.device]);
     assert_eq!(run.status, Some(0), "{run:#?}");
     let dump = tool(&["cryptsetup", "luksDump", &volume.device], b"");
-    assert!(dump.contains("5: Azure_Disk_Encryption\n\tKeyslot:    0"), "{dump}");
+    // Between the two the plugin says what is in it.
+    let (_, shown) = dump.split_once("  5: Azure_Disk_Encryption\n").unwrap();
+    let shown: Vec<&str> = shown.lines().take_while(|line| line.starts_with('\t')).collect();
+    assert!(shown.contains(&"\tKeyslot:    0"), "{dump}");
     attach(&world, &volume).says("data1 unlocked with the LUKS2 token");
     assert_eq!(world.read_and_close(), "hello from v\n");
 }
@@ -112,11 +115,6 @@ fn a_token_that_is_no_use_says_why_and_nothing_is_open() {
         token["kek"] = json!("https://kv.evil.example/keys/kek/01");
         token
     };
-    let newer = || {
-        let mut token = ours(&["0"]);
-        token["version"] = json!("2");
-        token
-    };
     let other = || {
         let mut token = ours(&["0"]);
         token["wrapped_key"] = json!(wrapped(Algorithm::RsaOaep, b"of another volume"));
@@ -125,7 +123,6 @@ fn a_token_that_is_no_use_says_why_and_nothing_is_open() {
     for (token, disabled, status, words) in [
         (ours(&["0"]), true, 77, ["KeyDisabled", "enable the KEK"]),
         (foreign(), false, 76, ["is no Key Vault host; no token was sent", "no key disk"]),
-        (newer(), false, 76, ["it has version \"2\"", "bek-unlock-token(8)"]),
         (other(), false, 2, ["does not fit the keyslot", "no key disk"]),
     ] {
         let world = World::with_azure(contoso());
