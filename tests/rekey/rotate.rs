@@ -118,6 +118,20 @@ fn a_file_and_a_pinned_secret_switch_over_by_the_line() {
     assert_eq!(fs::read_to_string("/etc/bektab").unwrap(), line, "a name without version stays");
 }
 
+/// crypttab opens it, through the plugin or the key service; bektab says where its key is.
+#[test]
+#[ignore = "needs Azure's addresses: make check-root"]
+fn a_volume_that_crypttab_opens_needs_a_line_for_its_key_only() {
+    let world = World::new();
+    let image = world.volume("luks2", None);
+    enroll(&world, &image, &["--to-token"]);
+    world.bektab(&[&format!("data1 {} - key-only", image.display())]);
+    let before = fs::read_to_string("/etc/bektab").unwrap();
+    world.run(&["rotate", "--all"], b"").good();
+    assert_eq!(world.keyslots(&image).0, [0, 2]);
+    assert_eq!(fs::read_to_string("/etc/bektab").unwrap(), before);
+}
+
 /// Else the next boot would try the old keyslot only, which is not there any more.
 #[test]
 #[ignore = "needs Azure's addresses: make check-root"]
