@@ -130,7 +130,8 @@ pub fn carry_out(
     world.records.remove(&plan.uuid)
 }
 
-/// Makes sure that `key` opens the plan's keyslot.
+/// Makes sure that `key` opens the plan's keyslot. It does already where the passphrase stays, and
+/// where an interrupted run came so far.
 fn keyslot(
     plan: &Plan,
     key: &Secret,
@@ -138,7 +139,6 @@ fn keyslot(
     world: &mut World<'_>,
 ) -> Result<(), Kind> {
     let slot = plan.keyslot;
-    (world.tell)(&Step::Keyslot(slot));
     if world.header.fits(key, Some(slot))?.is_some() {
         return Ok(());
     }
@@ -156,6 +156,7 @@ fn keyslot(
             "keyslot {slot} is not made yet: a key that opens the volume is needed"
         )));
     };
+    (world.tell)(&Step::Keyslot(slot));
     world.header.add(slot, existing, key)?;
     (world.tell)(&Step::Open(slot));
     match world.header.fits(key, Some(slot))? {

@@ -16,12 +16,13 @@ use crate::edge::process::SystemClock;
 use crate::edge::rekey::{Bektab, Notes, WrappedFiles};
 use crate::edge::state::State;
 use crate::error::{Error, Goal, Kind};
+use crate::key::{AtOnce, KeySource, SourceName};
 use crate::keyslots::Keyslots;
 use crate::mapping::Instead;
 use crate::rekey::{self, Keys, Plan, Prove, Records, World};
 use crate::report::rekey as report;
 use crate::secret::Secret;
-use crate::unlock::{self, Opened, Sources};
+use crate::unlock::{self, Encrypted, Opened, Sources};
 use crate::volume::{Volume, VolumeName};
 
 /// A volume that is being given a new key.
@@ -138,6 +139,30 @@ pub fn find(
     Ok((opened, key))
 }
 
+/// The volume's own sources. A key disk is there or is not: it is no boot that has to wait for one.
+pub struct OwnSources(KeySources);
+
+impl OwnSources {
+    /// Those of `volume`; connects to nothing yet.
+    pub fn new(volume: &Volume) -> Self {
+        Self(KeySources::new(root(), volume))
+    }
+}
+
+impl Sources for OwnSources {
+    fn of<'a>(
+        &'a mut self,
+        volume: &'a Volume,
+        encrypted: &Encrypted,
+    ) -> Vec<Box<dyn KeySource + 'a>> {
+        let at_once = |source: Box<dyn KeySource + 'a>| match source.name() {
+            SourceName::KeyDisk => Box::new(AtOnce(source)) as Box<dyn KeySource + 'a>,
+            _ => source,
+        };
+        self.0.of(volume, encrypted).into_iter().map(at_once).collect()
+    }
+}
+
 /// The unlock of the next boot: the configuration and Key Vault are asked anew, as the VM itself.
 struct NextBoot {
     name: VolumeName,
@@ -152,7 +177,7 @@ impl Prove for NextBoot {
         volume.options.prompt = false;
         let clock = SystemClock::new();
         let deadline = Deadline::start(&clock, volume.options.timeout.0);
-        let mut sources = KeySources::new(root(), &volume);
+        let mut sources = OwnSources::new(&volume);
         find(&volume, &mut sources, &deadline).map(|_| ()).map_err(|error| error.kind)
     }
 }

@@ -3,19 +3,16 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::azure::Azure;
 use crate::azure::matching::Disk;
 use crate::cli::args::key::{Input, KeyArg};
 use crate::cli::args::recover::RecoverArgs;
-use crate::deadline::Deadline;
 use crate::device::Devices;
 use crate::edge::askpass::SystemdAskPassword;
 use crate::edge::block::BlockDevices;
 use crate::edge::given::{GivenFile, HeaderMetadata, StandardInput};
 use crate::edge::key_disk::{AttachedKeyDisks, NamedKeyDisks};
-use crate::error::Kind;
 use crate::key::candidates::Wanted;
 use crate::key::checked::Checked;
 use crate::key::disk::{KeyDisk, KeyDisks};
@@ -23,7 +20,7 @@ use crate::key::material::{Given, Material, Use};
 use crate::key::prompt::Prompt;
 use crate::key::unwrap::Unwrap;
 use crate::key::vault::{Kek, KeyVault, Lookup};
-use crate::key::{Candidate, KeySource, SourceName};
+use crate::key::{AtOnce, KeySource, SourceName};
 use crate::unlock::{Encrypted, Sources};
 use crate::volume::Volume;
 
@@ -151,18 +148,5 @@ impl Sources for RecoverySources<'_> {
             sources.push(Box::new(Prompt::new(&mut self.ask, &volume.name)));
         }
         sources
-    }
-}
-
-/// A source that has its keys now or not at all.
-struct AtOnce<S>(S);
-
-impl<S: KeySource> KeySource for AtOnce<S> {
-    fn name(&self) -> SourceName {
-        self.0.name()
-    }
-
-    fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind> {
-        self.0.keys(&deadline.within(Duration::ZERO))
     }
 }

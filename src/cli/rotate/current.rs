@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::rekey::{Stop, find, root};
+use super::super::rekey::{OwnSources, Stop, find, root};
 use super::super::sources::KeySources;
 use crate::azure::id::{KeyId, KeyName};
 use crate::azure::vault::VaultSecret;
@@ -32,7 +32,7 @@ pub(super) struct Current {
 
 /// Finds a key by the volume's own sources, whichever has one.
 pub(super) fn key(volume: &Volume, deadline: &Deadline<'_>) -> Result<(Opened, Secret), Error> {
-    find(volume, &mut KeySources::new(root(), volume), deadline)
+    find(volume, &mut OwnSources::new(volume), deadline)
 }
 
 impl Current {
