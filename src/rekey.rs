@@ -24,6 +24,7 @@ use crate::secret::Secret;
 pub use parts::{Files, Lines, Prove, Records, Vault};
 pub use plan::{Line, Plan, Store};
 pub use step::Step;
+pub use store::of_secret as wrapped_in;
 
 #[cfg(test)]
 pub(crate) mod fake;

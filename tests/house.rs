@@ -42,7 +42,7 @@ const CORE: [&str; 20] = [
 const OUTER: [&str; 4] = ["cli", "edge", "generator", "report"];
 
 /// Who looks at a secret's bytes, and what for. Nothing else does.
-const EXPOSE: [(&str, &str); 42] = [
+const EXPOSE: [(&str, &str); 43] = [
     ("azure.rs", "a renewed token that equals the refused one is of no use"),
     ("azure/answer.rs", "an error's body is JSON"),
     ("azure/imds.rs", "the token and the VM's name are in the body"),
@@ -58,6 +58,7 @@ const EXPOSE: [(&str, &str); 42] = [
     ("azure/sign_in/workload_identity.rs", "the other issuer's token goes into a form"),
     ("azure/vault.rs", "the secret and the unwrapped key are in the body"),
     ("azure/write.rs", "a new passphrase goes to wrapKey"),
+    ("cli/rotate/current.rs", "which place holds the key that opened is found by comparing"),
     ("cli/token_key.rs", "a token is JSON, and its type is looked at"),
     ("cli/rotate.rs", "the passphrase that is kept is the key that is wrapped anew"),
     ("edge/http.rs", "the Authorization header and the body of unwrapKey go out"),

@@ -140,13 +140,28 @@ pub fn find(
 }
 
 /// The volume's own sources. A key disk is there or is not: it is no boot that has to wait for one.
-pub struct OwnSources(KeySources);
+pub struct OwnSources {
+    all: KeySources,
+    renewable: bool,
+}
 
 impl OwnSources {
     /// Those of `volume`; connects to nothing yet.
     pub fn new(volume: &Volume) -> Self {
-        Self(KeySources::new(root(), volume))
+        Self { all: KeySources::new(root(), volume), renewable: false }
     }
+
+    /// Without the key disk, where there is another one: Azure's host writes that, and the key on it
+    /// may be another one than the key to be renewed.
+    pub fn renewable(volume: &Volume) -> Self {
+        Self { renewable: true, ..Self::new(volume) }
+    }
+}
+
+fn without_key_disk<'a>(sources: Vec<Box<dyn KeySource + 'a>>) -> Vec<Box<dyn KeySource + 'a>> {
+    let (disks, others): (Vec<_>, Vec<_>) =
+        sources.into_iter().partition(|source| source.name() == SourceName::KeyDisk);
+    if others.is_empty() { disks } else { others }
 }
 
 impl Sources for OwnSources {
@@ -159,7 +174,11 @@ impl Sources for OwnSources {
             SourceName::KeyDisk => Box::new(AtOnce(source)) as Box<dyn KeySource + 'a>,
             _ => source,
         };
-        self.0.of(volume, encrypted).into_iter().map(at_once).collect()
+        let mut sources = self.all.of(volume, encrypted);
+        if self.renewable {
+            sources = without_key_disk(sources);
+        }
+        sources.into_iter().map(at_once).collect()
     }
 }
 
@@ -200,4 +219,35 @@ pub fn device(path: &Path) -> Result<PathBuf, Kind> {
 /// The system that is worked on.
 pub fn root() -> &'static Path {
     Path::new("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Candidate;
+
+    struct Named(SourceName);
+
+    impl KeySource for Named {
+        fn name(&self) -> SourceName {
+            self.0
+        }
+
+        fn keys(&mut self, _: &Deadline<'_>) -> Result<Vec<Candidate>, Kind> {
+            Ok(Vec::new())
+        }
+    }
+
+    /// After enroll an attached key disk still has the old key, which is not the one to renew.
+    #[test]
+    fn the_key_disk_is_asked_only_where_nothing_else_is() {
+        let left = |names: &[SourceName]| -> Vec<SourceName> {
+            let sources = names.iter().map(|name| Box::new(Named(*name)) as Box<dyn KeySource>);
+            without_key_disk(sources.collect()).iter().map(|source| source.name()).collect()
+        };
+        let (disk, token, vault) = (SourceName::KeyDisk, SourceName::Token, SourceName::KeyVault);
+        assert_eq!(left(&[disk, token, vault]), [token, vault]);
+        assert_eq!(left(&[disk, vault]), [vault]);
+        assert_eq!(left(&[disk]), [disk]);
+    }
 }

@@ -102,7 +102,7 @@ impl Rotation<'_> {
             }
             return self.report(&plan, true, json);
         }
-        let current = Current::find(self.entry, rekeying.header, self.deadline)?;
+        let current = Current::find(self.entry, rekeying.header, rekeying.azure, self.deadline)?;
         let (plan, key) = self.plan(&device, &current, &mut rekeying)?;
         report::plan(name, &plan);
         if !self.args.dry_run {
@@ -132,7 +132,8 @@ impl Rotation<'_> {
         let (key, keyslot) = match self.args.keep_passphrase {
             true => (Secret::new(current.key.expose().to_vec()), current.keyslot),
             false => {
-                let all_used = || Kind::NotRekeyable {
+                let all_used = || Kind::HeaderUnusable {
+                    path: device.to_owned(),
                     reason: "all of its keyslots are in use: see cryptsetup luksDump".to_owned(),
                 };
                 (passphrase::new(random)?, rekeying.header.free()?.ok_or_else(all_used)?)

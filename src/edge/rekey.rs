@@ -29,7 +29,7 @@ pub struct Notes {
 impl Notes {
     /// Those of this machine, or of a fixture.
     ///
-    /// Errors: `NotWritten` where there can be none; `NotRekeyable` while another run has them.
+    /// Errors: `NotWritten` where there can be none; `VolumeBusy` while another run has them.
     pub fn open(root: &Path) -> Result<Self, Kind> {
         let directory = root.join("var/lib/bek-unlock");
         let opened = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
@@ -37,9 +37,9 @@ impl Notes {
         let file = file.map_err(|error| not_written(&directory, &error))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(locked) => Ok(Self { directory, _locked: locked }),
-            Err((_, Errno::EWOULDBLOCK)) => Err(Kind::NotRekeyable {
-                reason: "another enroll or rotate is at work on this machine".to_owned(),
-            }),
+            Err((_, Errno::EWOULDBLOCK)) => {
+                Err(Kind::VolumeBusy { holders: vec!["another enroll or rotate".to_owned()] })
+            }
             Err((_, errno)) => Err(not_written(&directory, &errno.into())),
         }
     }
@@ -64,11 +64,10 @@ impl Records for Notes {
     fn load(&mut self, uuid: &str) -> Result<Option<Plan>, Kind> {
         let path = self.file(uuid);
         let Some(text) = read(&path)? else { return Ok(None) };
-        let odd = || Kind::NotRekeyable {
-            reason: format!(
-                "{} is of another version, or damaged: finish with the version that made it",
-                path.display()
-            ),
+        let odd = || Kind::ConfigurationUnreadable {
+            path: path.clone(),
+            reason: "of another version, or damaged: the version that wrote it can finish"
+                .to_owned(),
         };
         let plan = Plan::parse(&text).filter(|plan| plan.uuid == uuid);
         plan.ok_or_else(odd).map(Some)

@@ -113,7 +113,8 @@ fn token(
     }))
 }
 
-fn of_secret(secret: &VaultSecret) -> Option<WrappedKey> {
+/// The wrapped key in a secret whose tags say all about it.
+pub fn of_secret(secret: &VaultSecret) -> Option<WrappedKey> {
     let (Some(Ok(kek)), Some(Ok(algorithm))) = (&secret.tags.kek, &secret.tags.algorithm) else {
         return None;
     };

@@ -1,7 +1,9 @@
 //! What enroll and rotate refuse: the words, and that the header is as it was.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
@@ -110,7 +112,7 @@ fn one_run_at_a_time() {
     let before = fs::read(&image).unwrap();
     let mut command = Command::new("flock");
     command.args(["/var/lib/bek-unlock", env!("CARGO_BIN_EXE_bek-unlock"), "rotate", "data1"]);
-    world.ran(command, b"").refuses(4, "another enroll or rotate is at work on this machine");
+    world.ran(command, b"").refuses(5, "in use by another enroll or rotate");
     assert!(fs::read(&image).unwrap() == before);
 }
 
@@ -156,27 +158,55 @@ fn a_token_of_another_version_is_not_half_understood() {
 #[ignore = "needs Azure's addresses: make check-root"]
 fn nothing_that_is_left_behind_holds_a_key() {
     let world = World::new();
+    let began = SystemTime::now() - Duration::from_secs(2);
     let image = world.volume("luks2", None);
-    enroll(&world, &image, &["--to-token", "--to-file", "/etc/w.wrapped"]);
+    enroll(&world, &image, &["--to-token"]);
     let run = world.run(&["rotate", "data1", "-v"], b"").good();
-    // 172 characters of base64 that end as ADE's passphrases do.
-    let passphrase = |text: &str| {
-        let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)));
-        words.any(|word| word.len() == 172 && word.ends_with("=="))
+    assert!(!holds_passphrase(&run.stderr) && !holds_passphrase(&run.stdout));
+    // A run that was stopped leaves its note, and a file for the wrapped key.
+    let other = world.path("other.img");
+    fs::rename(&image, &other).unwrap();
+    let image = world.volume("luks2", None);
+    let kek = ["--kek", KEK, "--key-file", "-", "--to-file", "/etc/w.wrapped", "--write"];
+    let words = [&["enroll", image.to_str().unwrap(), "--name", "data2"][..], &kek].concat();
+    fs::write("/etc/bektab", "data2 is no line, broken\n").unwrap();
+    world.run(&words, KEY.as_bytes()).refuses(1, "/etc/bektab");
+    fs::remove_file("/etc/bektab").unwrap();
+    let words = [&words[..words.len() - 1], &["--to-token", "--timeout", "1min"]].concat();
+    world.run(&words, KEY.as_bytes()).good();
+    let stopped = ["enroll", other.to_str().unwrap(), "--kek", KEK, "--to-file", "/proc/no/w"];
+    let stopped = [&stopped[..], &["--key-file", "-"]].concat();
+    world.run(&stopped, KEY.as_bytes()).refuses(4, "cannot write /proc/no/w");
+
+    let new = |file: &PathBuf| {
+        let changed = fs::metadata(file).and_then(|metadata| metadata.modified());
+        changed.is_ok_and(|time| time >= began)
     };
-    assert!(passphrase(KEY));
-    assert!(!passphrase(&run.stderr) && !passphrase(&run.stdout));
-    for directory in ["/etc", "/var/lib"] {
-        for file in files(directory.as_ref()) {
-            let text = fs::read(&file).unwrap_or_default();
-            let text = String::from_utf8_lossy(&text).into_owned();
-            assert!(!text.contains("\"wrapped\"") || !passphrase(&text), "{}", file.display());
-            assert!(!file.ends_with("w.wrapped") || !passphrase(&text));
-        }
+    // The search finds what is there.
+    fs::write("/etc/planted", KEY).unwrap();
+    let found: Vec<PathBuf> = files(Path::new("/etc"))
+        .into_iter()
+        .chain(files(Path::new("/var/lib")))
+        .filter(new)
+        .collect();
+    for name in ["/etc/planted", "/etc/w.wrapped", "/var/lib/bek-unlock/rekey-"] {
+        let is_there = |file: &PathBuf| file.to_str().unwrap().starts_with(name);
+        assert!(found.iter().any(is_there), "{name}: {found:?}");
     }
+    let text = |file: &PathBuf| String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
+    let holding: Vec<PathBuf> =
+        found.into_iter().filter(|file| holds_passphrase(&text(file))).collect();
+    fs::remove_file("/etc/planted").unwrap();
+    assert_eq!(holding, [PathBuf::from("/etc/planted")]);
 }
 
-fn files(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+/// 172 characters of base64 that end as ADE's passphrases do.
+fn holds_passphrase(text: &str) -> bool {
+    let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)));
+    words.any(|word| word.len() == 172 && word.ends_with("=="))
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         match entry.file_type() {

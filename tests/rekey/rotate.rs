@@ -5,7 +5,7 @@ use std::fs;
 use azure_emulator::Change;
 use serde_json::json;
 
-use crate::world::{ADE_VERSION, KEK, KEY, NEWER, OLDER, VAULT, World};
+use crate::world::{ADE_VERSION, KEK, KEY, NEWER, OLDER, VAULT, World, cryptsetup};
 
 #[test]
 #[ignore = "needs Azure's addresses: make check-root"]
@@ -116,6 +116,44 @@ fn a_file_and_a_pinned_secret_switch_over_by_the_line() {
     world.run(&["rotate", "data1"], b"").good();
     world.opens_by_line().good();
     assert_eq!(fs::read_to_string("/etc/bektab").unwrap(), line, "a name without version stays");
+}
+
+/// A tag is anybody's with the right to set secrets, and the new passphrase goes to a KEK in clear.
+#[test]
+#[ignore = "needs Azure's addresses: make check-root"]
+fn a_kek_that_did_not_unwrap_the_old_key_does_not_wrap_the_new_one() {
+    let world = World::new();
+    let image = world.volume("luks2", None);
+    let device = image.to_str().unwrap();
+    let line = format!("data1 {device} {VAULT}/secrets/mistagged kek={KEK}/{OLDER},timeout=12");
+    world.bektab(&[&line]);
+    let result = world.run(&["rotate", "data1", "--json"], b"").good().json();
+    assert_eq!(result["kek"], format!("{KEK}/{NEWER}"));
+    let asked = world.requests();
+    assert!(!asked.iter().any(|request| request.contains("/keys/other/wrapkey")), "{asked:#?}");
+    world.opens_by_line().good();
+
+    // A token in front of the right one, for the same keyslot.
+    drop(world);
+    let world = World::new();
+    let image = world.volume("luks2", None);
+    enroll(&world, &image, &["--to-token"]);
+    let device = image.to_str().unwrap();
+    let ours = world.keyslots(&image).1["tokens"]["0"].clone();
+    let mut foreign = ours.clone();
+    foreign["kek"] = json!(format!("{VAULT}/keys/other/{OLDER}"));
+    let put = |number: &str, token: &serde_json::Value| {
+        let words = ["token", "import", "--token-id", number, device];
+        assert!(cryptsetup(&words, token.to_string().as_bytes()).status.success());
+    };
+    assert!(cryptsetup(&["token", "remove", "--token-id", "0", device], b"").status.success());
+    put("0", &foreign);
+    put("1", &ours);
+    let result = world.run(&["rotate", "data1", "--json"], b"").good().json();
+    assert_eq!(result["kek"], format!("{KEK}/{NEWER}"));
+    let tokens = world.keyslots(&image).1["tokens"].clone();
+    assert_eq!(tokens["0"]["kek"], foreign["kek"]);
+    assert_eq!(tokens["1"]["keyslots"], json!(["2"]));
 }
 
 /// crypttab opens it, through the plugin or the key service; bektab says where its key is.

@@ -46,7 +46,7 @@ pub fn contoso() -> Value {
             "permissions": [{"identity": "vm", "secrets": ["get", "list", "set"],
                              "keys": ["wrapKey", "unwrapKey"]}],
             "keys": [{"name": "kek", "versions": [{"version": OLDER}, {"version": NEWER}]},
-                     {"name": "off", "versions": [{"enabled": false}]}],
+                     {"name": "off", "versions": [{"enabled": false}]}, {"name": "other", "versions": [{"version": OLDER}]}],
             "secrets": [
                 {"name": "ade", "versions": [{
                     "version": ADE_VERSION,
@@ -57,6 +57,12 @@ pub fn contoso() -> Value {
                         "DiskEncryptionKeyEncryptionAlgorithm": "RSA-OAEP",
                         "DiskEncryptionKeyFileName": "LinuxPassPhraseFileName_1_0",
                         "MachineName": "root-ring", "VolumeLabel": "kept"}}]},
+                {"name": "mistagged", "versions": [{
+                    "wrap": {"key": "kek", "version": OLDER, "plain": KEY},
+                    "content_type": "Wrapped BEK",
+                    "tags": {
+                        "DiskEncryptionKeyEncryptionKeyURL": format!("{VAULT}/keys/other/{OLDER}"),
+                        "DiskEncryptionKeyEncryptionAlgorithm": "RSA-OAEP"}}]},
                 {"name": "plain", "versions": [{"base64_of": KEY, "content_type": "BEK",
                     "tags": {"DiskEncryptionKeyFileName": "LinuxPassPhraseFileName_1_0"}}]}]
         }]

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use super::super::rekey::{OwnSources, Stop, find, root};
 use super::super::sources::KeySources;
-use crate::azure::id::{KeyId, KeyName};
-use crate::azure::vault::VaultSecret;
+use crate::azure::Azure;
+use crate::azure::id::KeyId;
 use crate::config::Entry;
 use crate::deadline::Deadline;
 use crate::edge::luks::keyslots::ChangedHeader;
 use crate::error::{Error, Kind};
 use crate::keyslots::Keyslots;
-use crate::rekey::Store;
-use crate::rekey::plan::Wrap;
+use crate::rekey::plan::{Wrap, WrappedKey};
+use crate::rekey::{self, Store};
 use crate::secret::Secret;
 use crate::token::Token;
 use crate::unlock::Opened;
@@ -30,9 +30,9 @@ pub(super) struct Current {
     pub wrap: Option<Wrap>,
 }
 
-/// Finds a key by the volume's own sources, whichever has one.
+/// Finds the key that can be renewed, by the volume's own sources.
 pub(super) fn key(volume: &Volume, deadline: &Deadline<'_>) -> Result<(Opened, Secret), Error> {
-    find(volume, &mut OwnSources::new(volume), deadline)
+    find(volume, &mut OwnSources::renewable(volume), deadline)
 }
 
 impl Current {
@@ -40,6 +40,7 @@ impl Current {
     pub fn find(
         entry: &Entry,
         header: &mut ChangedHeader,
+        azure: &mut Azure,
         deadline: &Deadline<'_>,
     ) -> Result<Self, Stop> {
         let volume = &entry.volume;
@@ -47,13 +48,13 @@ impl Current {
         let mut current = Self { key, keyslot: opened.keyslot, stores: Vec::new(), wrap: None };
         match &volume.key {
             KeySpec::Path(path) => current.file(path, volume)?,
-            KeySpec::Secret(_) => current.secret(volume, &opened, deadline)?,
+            KeySpec::Secret(_) => current.secret(volume, &opened, azure, deadline)?,
             KeySpec::Find | KeySpec::KeyFile(_) => {
                 if volume.key == KeySpec::Find {
-                    current.token(header, opened.keyslot)?;
+                    current.token(header, azure, deadline)?;
                 }
                 if volume.options.vault.is_some() {
-                    current.secret(volume, &opened, deadline)?;
+                    current.secret(volume, &opened, azure, deadline)?;
                 }
             }
         }
@@ -79,13 +80,40 @@ impl Current {
         Ok(())
     }
 
-    /// The token whose key opens the keyslot.
-    fn token(&mut self, header: &mut ChangedHeader, keyslot: u32) -> Result<(), Kind> {
-        let tokens = header.tokens()?.into_iter();
-        let mut tokens = tokens.filter_map(|(at, json)| Some((at, Token::parse(&json).ok()?)));
-        if let Some((number, token)) = tokens.find(|(_, token)| token.keyslots.contains(&keyslot)) {
-            self.wrap = Some(Wrap { kek: token.kek.into(), algorithm: token.algorithm });
-            self.stores.push(Store::Token { number: Some(number), identity: token.identity });
+    /// Whether `wrapped` is this very key. What it says of its KEK is believed only then: a new
+    /// passphrase goes to that KEK, and tags and headers are anybody's.
+    fn is(
+        &self,
+        wrapped: &WrappedKey,
+        azure: &mut Azure,
+        deadline: &Deadline<'_>,
+    ) -> Result<bool, Kind> {
+        match azure.unwrap_key(&wrapped.kek, wrapped.algorithm, &wrapped.bytes, deadline) {
+            Ok(key) => Ok(key.expose() == self.key.expose()),
+            Err(kind) if kind.is_transient() => Err(kind),
+            Err(kind) => {
+                log::debug!("{}: {kind}", wrapped.kek);
+                Ok(false)
+            }
+        }
+    }
+
+    /// The token that holds the key.
+    fn token(
+        &mut self,
+        header: &mut ChangedHeader,
+        azure: &mut Azure,
+        deadline: &Deadline<'_>,
+    ) -> Result<(), Kind> {
+        for (number, json) in header.tokens()? {
+            let Ok(token) = Token::parse(&json) else { continue };
+            let Token { kek, algorithm, wrapped: bytes, identity, .. } = token;
+            let wrapped = WrappedKey { kek, algorithm, bytes };
+            if self.is(&wrapped, azure, deadline)? {
+                self.wrap = Some(Wrap { kek: wrapped.kek.into(), algorithm });
+                self.stores.push(Store::Token { number: Some(number), identity });
+                return Ok(());
+            }
         }
         Ok(())
     }
@@ -95,6 +123,7 @@ impl Current {
         &mut self,
         volume: &Volume,
         opened: &Opened,
+        azure: &mut Azure,
         deadline: &Deadline<'_>,
     ) -> Result<(), Stop> {
         let mut sources = KeySources::new(root(), volume).only_key_vault();
@@ -102,8 +131,9 @@ impl Current {
         volume.options.key_slot = Some(opened.keyslot);
         match find(&volume, &mut sources, deadline) {
             Ok(_) => {}
-            // What a token holds is renewed all the same; an old secret opens nothing more then.
-            Err(error) if !self.stores.is_empty() => {
+            // What a token holds is renewed all the same. A vault that cannot be asked may have the
+            // key, which then has to be renewed, too.
+            Err(error) if !self.stores.is_empty() && is_none(&error.kind) => {
                 log::warn!("no secret has this key, and none is renewed: {}", error.kind);
                 return Ok(());
             }
@@ -111,17 +141,25 @@ impl Current {
         }
         let Some(secret) = sources.last_secret() else { return Ok(()) };
         if self.wrap.is_none() {
-            self.wrap = wrap_of(&secret);
+            self.wrap = match rekey::wrapped_in(&secret) {
+                Some(wrapped) if self.is(&wrapped, azure, deadline)? => {
+                    Some(Wrap { kek: wrapped.kek.into(), algorithm: wrapped.algorithm })
+                }
+                // Without a tag that is right the line's own KEK has unwrapped it.
+                _ => volume.options.kek.clone().map(|kek| Wrap {
+                    kek: kek.into(),
+                    algorithm: volume.options.kek_algorithm.unwrap_or(KekAlgorithm::RsaOaep),
+                }),
+            };
         }
         self.stores.push(Store::Secret { id: secret.id.newest(), tags: secret.all_tags.clone() });
         Ok(())
     }
 }
 
-fn wrap_of(secret: &VaultSecret) -> Option<Wrap> {
-    let kek: KeyName = secret.tags.kek.clone()?.ok()?.into();
-    let algorithm = secret.tags.algorithm.clone().and_then(Result::ok);
-    Some(Wrap { kek, algorithm: algorithm.unwrap_or(KekAlgorithm::RsaOaep) })
+/// Whether a vault has no secret with the key, rather than that it could not be asked.
+fn is_none(kind: &Kind) -> bool {
+    matches!(kind, Kind::KeyRejected { .. } | Kind::SecretMissing { .. })
 }
 
 /// A file beside the old one, which stays until the line of bektab names this one.

@@ -63,6 +63,9 @@ enroll_data1() {
     check 'its KEK is in the newest version' contains "kek/$NEWEST" "$EVIDENCE/enroll-data1.txt"
     equal 'its line of bektab is' "data1 ${LUN}0 - _netdev,discard,nofail,timeout=60s,vault=$VAULT_URL" "$(grep '^data1 ' /etc/bektab)"
     equal 'the old keyslot stays beside the new one' '0 1' "$(keyslots 0)"
+    # The key disk has ADE's key still, and is asked first at a boot.
+    check 'rotate would renew the new key' keeps rotate-data1 bek-unlock rotate data1 --dry-run
+    check 'and leave the one on the key disk alone' contains 'then keyslot 1 is removed' "$EVIDENCE/rotate-data1.txt"
 }
 
 # No line of bektab: from now on crypttab has data2, and the token is all that tells of its key.
