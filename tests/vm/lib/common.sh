@@ -27,6 +27,26 @@ die() {
 # A key for a cache directory: the same inputs give the same word.
 hash_of() { cat "$@" | sha256sum | cut -c 1-16; }
 
+# once DIR WHAT COMMAND...: makes DIR with COMMAND, whose words go to a log there, unless it is there
+# already. Guests are started side by side, and on a fresh machine they want the same kernel: one
+# makes it, the other waits. Held by the descriptor, so what is killed leaves no lock behind.
+once() {
+    local dir=$1 what=$2 lock
+    shift 2
+    [[ ! -e $dir/complete ]] || return 0
+    mkdir -p "$(dirname "$dir")"
+    exec {lock}>"$dir.lock"
+    flock "$lock"
+    if [[ ! -e $dir/complete ]]; then
+        say "$what (once)"
+        rm -rf "$dir"
+        mkdir -p "$dir"
+        "$@" >"$dir/making.log" 2>&1 || die "failed: $what; see $dir/making.log"
+        touch "$dir/complete"
+    fi
+    exec {lock}>&-
+}
+
 # stop_all ends what start recorded, by process id, never by name: other
 # emulators and QEMUs of the same machine are somebody else's.
 STARTED=()

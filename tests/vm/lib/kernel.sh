@@ -7,14 +7,7 @@ kernel() {
     local suite=${1:-} dir
     [[ -n $suite ]] || suite=$(guest_suite)
     dir=$CACHE/kernel-$suite-$(hash_of "$VM_DIR/lib/kernel.sh" "$VM_DIR/lib/apt.sh" <(echo "$MIRROR"))
-    if [[ ! -e $dir/complete ]]; then
-        say "fetching Debian $suite's kernel (once)"
-        rm -rf "$dir"
-        mkdir -p "$dir"
-        fetch_kernel "$suite" "$dir" >"$dir/fetch.log" 2>&1 ||
-            die "the kernel was not fetched; see $dir/fetch.log"
-        touch "$dir/complete"
-    fi
+    once "$dir" "fetching Debian $suite's kernel" fetch_kernel "$suite" "$dir"
     echo "$dir"
 }
 

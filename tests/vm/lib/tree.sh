@@ -57,14 +57,7 @@ tree() {
     local flavour=$1 kernel dir
     kernel=$(kernel "${flavour%%-*}")
     dir=$CACHE/tree-$flavour-$(hash_of "$VM_DIR/lib/tree.sh" <(echo "$MIRROR $(basename "$kernel")"))
-    if [[ ! -e $dir/complete ]]; then
-        say "building a Debian: $flavour (once, one to three minutes)"
-        rm -rf "$dir"
-        mkdir -p "$dir/tree"
-        build_tree "$flavour" "$dir" "$kernel" >"$dir/build.log" 2>&1 ||
-            die "the Debian for $flavour was not built; see $dir/build.log"
-        touch "$dir/complete"
-    fi
+    once "$dir" "building a Debian, one to three minutes: $flavour" build_tree "$flavour" "$dir" "$kernel"
     echo "$dir"
 }
 
@@ -84,6 +77,7 @@ build_tree() {
         bookworm) ;;
         *) packages+=("${CRYPTTAB_PACKAGES[@]}") ;;
     esac
+    mkdir "$dir/tree"
     mmdebstrap --variant=minbase --skip=cleanup/reproducible \
         --dpkgopt='path-exclude=/usr/share/doc/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' \
