@@ -31,6 +31,7 @@ mod initramfs;
 mod key_service;
 mod keyscript;
 mod machine;
+mod network;
 mod recover;
 mod rekey;
 mod rotate;
@@ -55,7 +56,10 @@ pub fn main() -> ExitCode {
             return finish(&Err(error), false);
         }
     };
-    logger::install(command.verbose);
+    // Not in the process that talks to the network: what it has to say, it answers.
+    if command.action != Action::Network {
+        logger::install(command.verbose);
+    }
     let result = panic::caught(|| run(&command))
         .unwrap_or_else(|place| Err(crashed(&command.action, place)));
     finish(&result, command.json)
@@ -89,6 +93,7 @@ fn run(command: &Command) -> Result<(), Error> {
         }
         Action::KeyService { name } => key_service::run(name),
         Action::Keyscript => keyscript::run(),
+        Action::Network => network::run(),
         Action::Recover(args) => recover::run(args, command.json),
         Action::Rotate(args) => rotate::run(args, command.json),
         Action::Secrets(args) => {
@@ -147,6 +152,7 @@ fn crashed(action: &Action, place: String) -> Error {
         | Action::InitramfsNames
         | Action::InitramfsNetwork
         | Action::InitramfsPlan { .. }
+        | Action::Network
         | Action::Recover(_)
         | Action::Version => error(Goal::Run),
         Action::Keyscript | Action::TokenKey(_) => error(Goal::Unlock),

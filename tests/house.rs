@@ -42,7 +42,7 @@ const CORE: [&str; 20] = [
 const OUTER: [&str; 4] = ["cli", "edge", "generator", "report"];
 
 /// Who looks at a secret's bytes, and what for. Nothing else does.
-const EXPOSE: [(&str, &str); 43] = [
+const EXPOSE: [(&str, &str); 47] = [
     ("azure.rs", "a renewed token that equals the refused one is of no use"),
     ("azure/answer.rs", "an error's body is JSON"),
     ("azure/imds.rs", "the token and the VM's name are in the body"),
@@ -71,6 +71,10 @@ const EXPOSE: [(&str, &str); 43] = [
     ("edge/luks/activate.rs", "libcryptsetup is given the passphrase"),
     ("edge/luks/format.rs", "libcryptsetup is given the passphrase of a new volume"),
     ("edge/luks/keyslots.rs", "libcryptsetup is given a passphrase to try, or to add"),
+    ("edge/network/flights.rs", "each volume that asked for a token gets one"),
+    ("edge/network/serve.rs", "an answer's JSON is written anew before it crosses"),
+    ("edge/network/wire.rs", "what is sent and what is answered crosses between two processes"),
+    ("edge/network/wire/field.rs", "a text in a frame has to be UTF-8"),
     ("edge/sign_in/certificate.rs", "certificate and key are parsed"),
     ("initramfs/carried.rs", "a key that is not wrapped stays out of the image"),
     ("key/checked.rs", "a .BEK file is known by its header"),
@@ -141,7 +145,7 @@ fn unsafe_code_is_where_c_the_kernel_and_signals_are_met_and_nowhere_else() {
     let files = [
         "edge/disk/flag.rs",
         // The descriptor that systemd passes is a number.
-        "edge/key_socket.rs",
+        "edge/listening.rs",
         "edge/luks/bitlk.rs",
         "edge/luks/words.rs",
         "edge/signals.rs",
@@ -207,7 +211,22 @@ fn decode_reaches_no_network_code() {
     assert_eq!(reached.iter().find(found), None, "{reached:?}");
     // It went somewhere, and attach does get there.
     assert!(reached.contains("azure/base64.rs") && reached.contains("report.rs"), "{reached:?}");
-    assert!(uses(&files, "cli/sources.rs").contains("edge/http.rs"));
+    assert!(uses(&files, "cli/sources.rs").contains("edge/network.rs"));
+}
+
+/// HTTP, TLS and name lookups are for the process without rights, and only `network` is that.
+#[test]
+fn what_holds_keys_speaks_no_tls() {
+    for (file, source) in sources() {
+        let apart = file.starts_with("edge/http") || file == "edge/network/serve.rs";
+        for line in code(without_tests(&source)).filter(|_| !apart && file != "cli/network.rs") {
+            let words = ["reqwest", "rustls", "hyper", "edge::http::Network", "network::serve"];
+            let found = words.iter().find(|path| has_path(line, path));
+            // A certificate to sign in with is a file that somebody named.
+            let signs = file.starts_with("edge/sign_in") && found == Some(&"rustls");
+            assert!(found.is_none() || signs, "src/{file}: {line}");
+        }
+    }
 }
 
 /// The files in which what `file` names is defined: paths from the crate's root, from the parent,

@@ -67,6 +67,8 @@ lib/systemd/catalog/bek-unlock.catalog
 lib/systemd/system-generators/bek-unlock-generator
 lib/systemd/system/bek-unlock-key@.service
 lib/systemd/system/bek-unlock-key@.socket
+lib/systemd/system/bek-unlock-network.service
+lib/systemd/system/bek-unlock-network.socket
 lib/systemd/system/bek-unlock.target
 lib/systemd/system/bek-unlock@.service
 lib/systemd/system/bek-unlock@.service.d/10-umount.conf

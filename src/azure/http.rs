@@ -1,6 +1,6 @@
 //! The port between the Azure client and the network: one request, one answer.
 //!
-//! edge/http.rs implements [`Http`] with TLS, tests with a list of answers. A request cannot name
+//! edge/network.rs implements [`Http`] with a process that speaks TLS, tests with a list of answers. A request cannot name
 //! a wrong place: it goes to IMDS, to a [`TrustedHost`] or to an [`Authority`], and only trust.rs and
 //! sign_in/authority.rs make those. Nothing
 //! here decides what a status means or whether to try again; that is retry.rs.
@@ -19,6 +19,9 @@ pub trait Http {
     /// `timeout` covers name lookup, connection, TLS, request and answer. Errors: see
     /// [`HttpError`]; an HTTP status is never an error here.
     fn send(&mut self, request: &Request<'_>, timeout: Duration) -> Result<Response, HttpError>;
+
+    /// Says that `host` will be asked soon: it may be connected to meanwhile. Sends nothing.
+    fn expect(&mut self, _host: &TrustedHost) {}
 }
 
 /// One request.

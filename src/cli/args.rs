@@ -92,6 +92,8 @@ pub enum Action {
     },
     /// Hand a key to cryptsetup-initramfs.
     Keyscript,
+    /// Talk to the network for another run.
+    Network,
     /// Open a disk of another machine.
     Recover(Box<RecoverArgs>),
     /// Give volumes new keys.
@@ -165,6 +167,11 @@ fn action(words: &mut Words) -> Result<Action, Stop> {
             [] if !words.json => Action::Keyscript,
             _ => return Err("keyscript takes no arguments".into()),
         },
+        "network" => match words.arguments("network")?.as_slice() {
+            // What it says goes over its socket.
+            [] if !words.json => Action::Network,
+            _ => return Err("network takes no arguments".into()),
+        },
         "recover" => Action::Recover(Box::new(recover::parse(words)?)),
         "rotate" => Action::Rotate(Box::new(rotate::parse(words)?)),
         "secrets" => Action::Secrets(secrets::parse(words)?),
@@ -236,6 +243,7 @@ mod tests {
             ("detach", "detach takes one NAME"),
             ("decode key.json", "decode takes no argument, it reads standard input"),
             ("decode --json", "decode has no --json: the key alone is its result"),
+            ("network data1", "network takes no arguments"),
             ("key-service", "key-service takes one NAME"),
             ("key-service a --json", "key-service takes one NAME"),
             ("keyscript data1", "keyscript takes no arguments"),

@@ -6,30 +6,31 @@ use std::path::Path;
 
 use super::args::azure::AzureFlags;
 use crate::azure::auth::credential;
+use crate::azure::http::Http;
 use crate::azure::sign_in::environment::Environment;
 use crate::azure::sign_in::ports::Ports;
 use crate::azure::{Azure, Settings};
-use crate::edge::http::{Endpoints, Network};
+use crate::edge::network::Unprivileged;
 use crate::edge::resolver::Resolver;
 use crate::edge::sign_in;
 
 /// A client as `flags` want it, on this machine; asks nobody yet.
 pub fn client(flags: &AzureFlags) -> Azure {
-    client_of(flags, Endpoints::default(), sign_in::environment(), sign_in::ports())
+    let resolver = Resolver::of_initramfs(Path::new("/"));
+    let network = Box::new(Unprivileged::new(flags.ca.clone(), resolver));
+    client_of(flags, network, sign_in::environment(), sign_in::ports())
 }
 
-/// The same client with other addresses, environment and ports.
+/// The same client with another network, environment and ports.
 pub fn client_of(
     flags: &AzureFlags,
-    endpoints: Endpoints,
+    network: Box<dyn Http>,
     environment: Environment,
     ports: Ports,
 ) -> Azure {
-    let network =
-        Network::new(flags.ca.clone(), endpoints).resolving(Resolver::of_initramfs(Path::new("/")));
     let settings =
         Settings { identity: None, suffixes: flags.vault_suffixes.clone(), random: fastrand::f64 };
     let auth = flags.auth.as_ref();
     let credential = credential(auth, environment, flags.identity.clone(), ports);
-    Azure::new(Box::new(network), settings).signing_in_with(credential)
+    Azure::new(network, settings).signing_in_with(credential)
 }

@@ -14,8 +14,8 @@ use crate::edge::askpass::SystemdAskPassword;
 use crate::edge::block::BlockDevices;
 use crate::edge::file::SystemFiles;
 use crate::edge::given::HeaderMetadata;
-use crate::edge::http::{Endpoints, Network};
 use crate::edge::key_disk::{AttachedKeyDisks, configured_name};
+use crate::edge::network::{self, Unprivileged};
 use crate::edge::resolver::Resolver;
 use crate::error::Kind;
 use crate::key::candidates::Wanted;
@@ -186,8 +186,8 @@ impl Sources for KeySources {
 
 /// A client that signs in with the VM's managed identity; asks nobody yet.
 pub fn azure(root: &Path, options: &Options) -> Azure {
-    let network = Network::new(options.ca.clone(), Endpoints::default())
-        .resolving(Resolver::of_initramfs(root));
+    let network = Unprivileged::new(options.ca.clone(), Resolver::of_initramfs(root))
+        .sharing(Path::new(network::SOCKET));
     let settings = Settings {
         identity: options.identity.clone(),
         suffixes: options.vault_suffixes.clone(),

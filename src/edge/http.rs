@@ -1,44 +1,49 @@
 //! HTTP and TLS for the Azure client: reqwest and rustls, made to do nothing on their own.
 //!
-//! Two clients: one for IMDS that cannot speak TLS, one for vaults and Entra that speaks nothing else. No
-//! proxy, no redirect, no trust store from the environment. Both are built when first needed, so a
-//! run that stays local builds none. Retries are azure/retry.rs's; a client is kept through all of
-//! them and never dropped, because that waits for a name lookup that still hangs in getaddrinfo(3),
-//! past every deadline. The process ends soon after; its exit does not wait for that thread.
+//! A client for IMDS that cannot speak TLS, and one for each vault and host of Entra that speaks
+//! nothing else. No proxy, no redirect, no trust store from the environment. Each is built when first
+//! needed. Retries are azure/retry.rs's; a client is kept through all of them and never dropped,
+//! because that waits for a name lookup that still hangs in getaddrinfo(3), past every deadline. The
+//! process ends soon after; its exit does not wait for that thread.
 //!
-//! Threads: reqwest's blocking client runs its own; whoever restricts this process (seccomp,
-//! namespaces) has to do so before the first request.
+//! This runs in a process of its own, without privileges (network.rs). Threads: reqwest's blocking
+//! client runs its own, so the process is restricted before the first request.
 
+use std::collections::HashMap;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::blocking::{Client, ClientBuilder, RequestBuilder, Response as Answer};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::redirect;
 
+use self::authorities::Authorities;
+use self::early::Early;
+use self::order::{Order, Place};
 use self::problem::{classify, classify_read};
-use crate::azure::http::{Http, HttpError, Method, Request, Response, Service};
+use crate::azure::http::{Http, HttpError, Method, Request, Response};
 use crate::azure::id::Host;
-use crate::edge::resolver::Resolver;
 use crate::secret::Secret;
 
 pub mod authorities;
+mod early;
+pub mod order;
 mod problem;
 
 /// IMDS is on the host itself: no connection in this time means there is none.
 const METADATA_CONNECT: Duration = Duration::from_secs(3);
+/// What is connected early is given up after this; whoever waits for it has a limit of their own.
+const EARLY_CONNECT: Duration = Duration::from_secs(15);
 
-/// The network, as the Azure client wants it.
+/// The network itself; may be shared by threads, and so are its connections.
 #[derive(Debug)]
 pub struct Network {
-    authorities: Option<PathBuf>,
+    authorities: Authorities,
     endpoints: Endpoints,
-    resolver: Option<Resolver>,
-    metadata: Option<ManuallyDrop<Client>>,
-    vaults: Option<ManuallyDrop<Client>>,
+    clients: Mutex<Clients>,
 }
 
 /// Other addresses than the real ones, for tests; the program itself always uses the default.
@@ -51,122 +56,145 @@ pub struct Endpoints {
     pub vaults: Vec<(Host, SocketAddr)>,
 }
 
+/// What was needed so far.
+#[derive(Debug, Default)]
+struct Clients {
+    metadata: Option<ManuallyDrop<Client>>,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    hosts: HashMap<Host, (ManuallyDrop<Client>, Early)>,
+}
+
 impl Network {
-    /// `ca` is the PEM file of the authorities to trust instead of the system's (`ca=`).
-    pub fn new(ca: Option<PathBuf>, endpoints: Endpoints) -> Self {
-        Self { authorities: ca, endpoints, resolver: None, metadata: None, vaults: None }
+    /// The network with these authorities for vaults and Entra.
+    pub fn new(authorities: Authorities, endpoints: Endpoints) -> Self {
+        Self { authorities, endpoints, clients: Mutex::default() }
     }
 
-    /// The same, with the name servers of an initramfs looked after.
-    pub fn resolving(self, resolver: Option<Resolver>) -> Self {
-        Self { resolver, ..self }
-    }
-
-    /// Lets the coming request find its host; where that fails, the lookup says what is missing.
-    fn resolve(&self) {
-        match self.resolver.as_ref().map(Resolver::prepare) {
-            None | Some(Ok(None)) => {}
-            Some(Ok(Some(servers))) => {
-                let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
-                log::info!("name servers for /etc/resolv.conf: {}", servers.join(", "));
-            }
-            Some(Err(error)) => log::debug!("/etc/resolv.conf: {error}"),
+    /// Connects to `host` unless that was done before, so that the first request finds it done.
+    ///
+    /// Comes back when it is connected or failed; whatever failed, the request will meet it, too.
+    pub fn connect(&self, host: &Host) {
+        if self.clients().hosts.contains_key(host) {
+            return;
         }
+        if let Ok((client, early)) = self.host(host) {
+            early.while_armed(|| {
+                let _ = client.get(format!("https://{host}/")).timeout(EARLY_CONNECT).send();
+            });
+        }
+    }
+
+    /// Sends `order` once; as [`Http::send`].
+    pub fn exchange(&self, order: &Order<'_>, timeout: Duration) -> Result<Response, HttpError> {
+        let answer =
+            self.prepare(order)?.timeout(timeout).send().map_err(|error| classify(&error))?;
+        let status = answer.status().as_u16();
+        let headers = answer.headers();
+        let retry_after = retry_after(headers);
+        let request_id = text(headers, "x-ms-request-id");
+        let challenge = text(headers, WWW_AUTHENTICATE.as_str());
+        let body = read(answer, order.limit)?;
+        Ok(Response { status, retry_after, request_id, challenge, body })
+    }
+
+    fn clients(&self) -> std::sync::MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // A client is a handle: its clones share connections.
-    fn metadata(&mut self) -> Result<Client, HttpError> {
-        if let Some(client) = &self.metadata {
+    fn metadata(&self) -> Result<Client, HttpError> {
+        let mut clients = self.clients();
+        if let Some(client) = &clients.metadata {
             return Ok(Client::clone(client));
         }
         // Without a single authority: even by mistake it trusts nobody.
-        let builder = builder(rustls::RootCertStore::empty())?;
-        let client = builder.connect_timeout(METADATA_CONNECT).build().map_err(internal)?;
-        Ok(Client::clone(self.metadata.insert(ManuallyDrop::new(client))))
+        let tls = Arc::new(tls(rustls::RootCertStore::empty())?);
+        let client = builder(&tls).connect_timeout(METADATA_CONNECT).build().map_err(internal)?;
+        Ok(Client::clone(clients.metadata.insert(ManuallyDrop::new(client))))
     }
 
-    fn vaults(&mut self) -> Result<Client, HttpError> {
-        if let Some(client) = &self.vaults {
-            return Ok(Client::clone(client));
+    fn host(&self, host: &Host) -> Result<(Client, Early), HttpError> {
+        let mut clients = self.clients();
+        if let Some((client, early)) = clients.hosts.get(host) {
+            return Ok((Client::clone(client), early.clone()));
         }
-        let mut builder = builder(authorities::load(self.authorities.as_deref())?)?;
-        builder = builder.https_only(true);
-        for (host, address) in &self.endpoints.vaults {
-            builder = builder.resolve(host.as_str(), *address);
+        let config = match &clients.tls {
+            Some(config) => Arc::clone(config),
+            None => Arc::clone(clients.tls.insert(Arc::new(tls(self.authorities.load()?)?))),
+        };
+        let early = Early::default();
+        let mut builder = builder(&config).https_only(true).connector_layer(early.clone());
+        for (name, address) in &self.endpoints.vaults {
+            builder = builder.resolve(name.as_str(), *address);
         }
         let client = builder.build().map_err(internal)?;
-        Ok(Client::clone(self.vaults.insert(ManuallyDrop::new(client))))
+        let kept = (ManuallyDrop::new(Client::clone(&client)), early.clone());
+        clients.hosts.insert(host.clone(), kept);
+        Ok((client, early))
     }
 
-    fn prepare(&mut self, request: &Request<'_>) -> Result<RequestBuilder, HttpError> {
-        let (client, url) = match request.service {
-            Service::Metadata => {
+    fn prepare(&self, order: &Order<'_>) -> Result<RequestBuilder, HttpError> {
+        let (client, url) = match order.place {
+            Place::Metadata => {
                 let address =
                     self.endpoints.metadata.unwrap_or(SocketAddr::from(([169, 254, 169, 254], 80)));
-                (self.metadata()?, format!("http://{address}{}", request.target))
+                (self.metadata()?, format!("http://{address}{}", order.target))
             }
-            Service::SignIn(authority) => {
-                (self.vaults()?, format!("https://{authority}{}", request.target))
-            }
-            Service::Vault(host) => {
-                self.resolve();
-                (self.vaults()?, format!("https://{}{}", host.host(), request.target))
+            Place::SignIn(host) | Place::Vault(host) => {
+                let (client, early) = self.host(host)?;
+                early.wait();
+                (client, format!("https://{host}{}", order.target))
             }
         };
-        let content_type = match request.service {
-            Service::SignIn(_) => "application/x-www-form-urlencoded",
-            Service::Metadata | Service::Vault(_) => "application/json",
+        let content_type = match order.place {
+            Place::SignIn(_) => "application/x-www-form-urlencoded",
+            Place::Metadata | Place::Vault(_) => "application/json",
         };
-        let mut builder = match request.method {
+        let mut builder = match order.method {
             Method::Get => client.get(url),
             Method::Post => client.post(url),
             Method::Put => client.put(url),
         };
-        if let Some(body) = request.body {
+        if let Some(body) = order.body {
             // The copy is reqwest's and not wiped, nor are hyper's and rustls's: wrapped keys, a new
             // passphrase on its way to wrapKey, and what signs in. It is locked memory of a process
             // without a core dump (process.rs).
             builder = builder.header(CONTENT_TYPE, content_type).body(body.expose().to_vec());
         }
-        if request.service == Service::Metadata {
+        if matches!(order.place, Place::Metadata) {
             builder = builder.header("Metadata", "true");
         }
-        if let Some(token) = request.bearer {
+        if let Some(token) = order.bearer {
             builder = builder.header(AUTHORIZATION, bearer(token)?);
         }
         Ok(builder)
     }
 }
 
+/// In the process itself: for tests, which need no root and no program for that.
 impl Http for Network {
     fn send(&mut self, request: &Request<'_>, timeout: Duration) -> Result<Response, HttpError> {
-        let answer =
-            self.prepare(request)?.timeout(timeout).send().map_err(|error| classify(&error))?;
-        let status = answer.status().as_u16();
-        let headers = answer.headers();
-        let retry_after = retry_after(headers);
-        let request_id = text(headers, "x-ms-request-id");
-        let challenge = text(headers, WWW_AUTHENTICATE.as_str());
-        log::debug!("{} {}: HTTP {status}", service(&request.service), path(request.target));
-        let body = read(answer, request.limit)?;
-        Ok(Response { status, retry_after, request_id, challenge, body })
+        self.exchange(&Order::of(request), timeout)
     }
 }
 
-fn builder(authorities: rustls::RootCertStore) -> Result<ClientBuilder, HttpError> {
+fn tls(authorities: rustls::RootCertStore) -> Result<rustls::ClientConfig, HttpError> {
     // Given explicitly: without a process-wide provider reqwest panics in build().
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| HttpError::Internal(error.to_string()))?
         .with_root_certificates(authorities)
-        .with_no_client_auth();
-    Ok(Client::builder()
-        .tls_backend_preconfigured(tls)
+        .with_no_client_auth())
+}
+
+fn builder(tls: &Arc<rustls::ClientConfig>) -> ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(rustls::ClientConfig::clone(tls))
         .no_proxy()
         .redirect(redirect::Policy::none())
         .referer(false)
-        .user_agent(concat!("bek-unlock/", env!("CARGO_PKG_VERSION"))))
+        .user_agent(concat!("bek-unlock/", env!("CARGO_PKG_VERSION")))
 }
 
 fn internal(error: reqwest::Error) -> HttpError {
@@ -206,19 +234,6 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(|text| crate::error::printable(text, 1000))
 }
 
-fn service(service: &Service<'_>) -> String {
-    match service {
-        Service::Metadata => "metadata service".to_owned(),
-        Service::SignIn(authority) => authority.to_string(),
-        Service::Vault(host) => host.host().to_string(),
-    }
-}
-
-/// Without the query: a page's `$skiptoken` is nobody's business.
-fn path(target: &str) -> &str {
-    target.split('?').next().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,7 +269,8 @@ mod tests {
 
     #[test]
     fn nothing_is_built_before_it_is_needed() {
-        let network = Network::new(None, Endpoints::default());
-        assert!(network.metadata.is_none() && network.vaults.is_none());
+        let network = Network::new(Authorities::default(), Endpoints::default());
+        let clients = network.clients();
+        assert!(clients.metadata.is_none() && clients.tls.is_none() && clients.hosts.is_empty());
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Called first thing in a run that will hold a secret, before any thread exists.
 
+use std::fs;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,7 @@ use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::geteuid;
+use nix::unistd::{close, geteuid};
 
 use crate::deadline::Clock;
 use crate::error::Kind;
@@ -54,6 +56,19 @@ pub fn keep_secrets() {
     let flags =
         MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | MlockAllFlags::from_bits_retain(4);
     note("mlockall", mlockall(flags));
+}
+
+/// Closes what came with the process but the standard streams and `keep`: a device or key file that
+/// a C library left open across exec(3) is nothing for a process without rights.
+pub fn close_inherited(keep: Option<BorrowedFd<'_>>) {
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return };
+    let numbers: Vec<RawFd> =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let kept = keep.map(|descriptor| descriptor.as_raw_fd());
+    for number in numbers.into_iter().filter(|number| *number > 2 && Some(*number) != kept) {
+        // The directory's own is among them, and closed by now.
+        let _ = close(number);
+    }
 }
 
 fn note(what: &str, result: Result<(), Errno>) {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use bek_unlock::azure::http::{Http, HttpError, Method, Request, Service as Asked};
 use bek_unlock::azure::{Azure, Settings};
+use bek_unlock::edge::http::authorities::Authorities;
 use bek_unlock::edge::http::{Endpoints, Network};
 use bek_unlock::error::{Kind, TransportProblem, TrustProblem};
 
@@ -138,7 +139,7 @@ fn nobody_there_is_said_in_the_systems_words() {
     // Port 1 (tcpmux): nobody listens there, and no test is ever given it.
     let endpoints = Endpoints { metadata: Some(([127, 0, 0, 1], 1).into()), vaults: Vec::new() };
     let settings = Settings { identity: None, suffixes: Vec::new(), random: || 0.5 };
-    let azure = Azure::new(Box::new(Network::new(None, endpoints)), settings);
+    let azure = Azure::new(Box::new(Network::new(Authorities::default(), endpoints)), settings);
     let Kind::MetadataUnreachable(unreachable) = unlock(azure).unwrap_err() else { panic!() };
     assert_eq!(unreachable.problem, TransportProblem::Connect("Connection refused".to_owned()));
     assert!(unreachable.tries > 30, "{unreachable:?}");

@@ -78,7 +78,8 @@ fn list_as(
     let words = words.chain(given.iter().copied());
     let command = Command::parse(words.map(OsString::from))?;
     let Action::Secrets(args) = command.action else { panic!("{:?}", command.action) };
-    let mut client = azure::client_of(&args.azure, world.endpoints(), environment, ports);
+    let network = world.network(args.azure.ca.clone().unwrap());
+    let mut client = azure::client_of(&args.azure, Box::new(network), environment, ports);
     let (clock, pauses) = (hurried(), Pauses::default());
     let deadline = Deadline::start(&clock, Some(Duration::from_secs(90))).pausing(&pauses);
     let output = secrets::list(&args, &mut client, &deadline, NOW, command.json);

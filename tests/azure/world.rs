@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use bek_unlock::azure::id::{Host, SecretId};
 use bek_unlock::azure::{Azure, Settings};
 use bek_unlock::deadline::{Clock, Deadline};
+use bek_unlock::edge::http::authorities::Authorities;
 use bek_unlock::edge::http::{Endpoints, Network};
 use bek_unlock::error::{Kind, TrustProblem};
 use bek_unlock::key::KeySource;
@@ -63,7 +64,7 @@ impl World {
     }
 
     pub fn network(&self, ca: PathBuf) -> Network {
-        Network::new(Some(ca), self.endpoints())
+        Network::new(Authorities::open(Some(&ca)), self.endpoints())
     }
 
     pub fn client(&self, ca: PathBuf, identity: Option<Identity>) -> Azure {

@@ -350,7 +350,7 @@ verify_catalog() {
 
 verify_exposure() {
     local unit said
-    for unit in bek-unlock@.service bek-unlock-key@.service; do
+    for unit in bek-unlock@.service bek-unlock-key@.service bek-unlock-network.service; do
         said=$(systemd-analyze security --offline=true --no-pager --threshold="$exposure_max" \
             "$shipped/$unit") || fail "more exposed than $exposure_max: $said"
         tail -n 1 <<<"$said"

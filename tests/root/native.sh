@@ -39,14 +39,14 @@ native_world() {
     CRYPTSETUP_IMAGES=$images "$test" "$@"
 }
 
-# run_rekey TEST ARGUMENT...: enroll and rotate on images in files, which needs no device-mapper.
+# run_in_namespaces TEST ARGUMENT...: what needs Azure's addresses, and no device-mapper.
 #
 # Also without root where user namespaces are allowed.
-run_rekey() {
+run_in_namespaces() {
     local -a flags=(--mount --net --propagation private)
     ((EUID == 0)) || flags+=(--map-root-user)
     if ! unshare "${flags[@]}" ip link set lo up 2>/dev/null; then
-        say 'left out: enroll and rotate, there is no network namespace without root here'
+        say "left out: ${1##*/}, there is no network namespace without root here"
         return 0
     fi
     SDK_PYTHON=$("$HERE/../emulator/python/run.sh" venv)
@@ -57,10 +57,10 @@ run_rekey() {
         set -- "$@" --skip sdk::
     fi
     unshare "${flags[@]}" \
-        bash -euo pipefail -c "$(declare -f world rekey_world throw_away); rekey_world \"\$@\"" - "$@"
+        bash -euo pipefail -c "$(declare -f world namespace_world throw_away); namespace_world \"\$@\"" - "$@"
 }
 
-rekey_world() {
+namespace_world() {
     local scratch path
     scratch=$(mktemp --directory)
     mount -t tmpfs tmpfs "$scratch"

@@ -5,7 +5,7 @@
 //! its chain (Azure TLS, "Certificate authority details").
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
@@ -26,26 +26,64 @@ pub const SYSTEM: [&str; 5] = [
 /// Debian's bundle has 220 KB; what comes after this is not read.
 const LIMIT: u64 = 4 * 1024 * 1024;
 
-/// The authorities of `named`, or of the first of the system's files that has any.
-///
-/// A certificate that rustls cannot use is passed over: bundles carry ancient ones. Errors:
-/// `NoAuthorities` with the file that should have had some.
-pub fn load(named: Option<&Path>) -> Result<RootCertStore, HttpError> {
-    let system = SYSTEM.map(Path::new);
-    let files = named.as_ref().map_or(system.as_slice(), std::slice::from_ref);
-    files.iter().find_map(|file| read(file)).ok_or_else(|| {
-        HttpError::NoAuthorities(files.first().map_or(PathBuf::new(), PathBuf::from))
-    })
+/// The files, opened: whoever reads them later may have no right to any more.
+#[derive(Debug, Default)]
+pub struct Authorities(Vec<(PathBuf, Text)>);
+
+#[derive(Debug)]
+enum Text {
+    Absent,
+    File(File),
+    Given(Vec<u8>),
 }
 
-fn read(file: &Path) -> Option<RootCertStore> {
+impl Authorities {
+    /// Opens `named`, or those of the system's files that are there; reads none yet.
+    pub fn open(named: Option<&Path>) -> Self {
+        let system = SYSTEM.map(Path::new);
+        let files = named.as_ref().map_or(system.as_slice(), std::slice::from_ref);
+        let open = |file: &Path| File::open(file).map_or(Text::Absent, Text::File);
+        Self(files.iter().map(|file| (file.to_path_buf(), open(file))).collect())
+    }
+
+    /// Those in `pem`, which somebody else read from `path`.
+    pub fn given(path: PathBuf, pem: Vec<u8>) -> Self {
+        Self(vec![(path, Text::Given(pem))])
+    }
+
+    /// The authorities of the first file that has any.
+    ///
+    /// A certificate that rustls cannot use is passed over: bundles carry ancient ones. Errors:
+    /// `NoAuthorities` with the file that should have had some.
+    pub fn load(&self) -> Result<RootCertStore, HttpError> {
+        self.0.iter().find_map(|(_, text)| text.authorities()).ok_or_else(|| {
+            HttpError::NoAuthorities(
+                self.0.first().map_or(PathBuf::new(), |(path, _)| path.clone()),
+            )
+        })
+    }
+}
+
+impl Text {
+    fn authorities(&self) -> Option<RootCertStore> {
+        let pem = match self {
+            Self::Absent => return None,
+            Self::File(file) => &read(file).ok()?,
+            Self::Given(pem) => pem,
+        };
+        let mut store = RootCertStore::empty();
+        let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+        let (usable, _) = store.add_parsable_certificates(certificates);
+        (usable > 0).then_some(store)
+    }
+}
+
+fn read(mut file: &File) -> io::Result<Vec<u8>> {
     let mut pem = Vec::new();
-    File::open(file).and_then(|file| file.take(LIMIT).read_to_end(&mut pem)).ok()?;
-    let mut store = RootCertStore::empty();
-    let certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
-    let (usable, passed_over) = store.add_parsable_certificates(certificates);
-    log::debug!("{}: {usable} authorities, {passed_over} passed over", file.display());
-    (usable > 0).then_some(store)
+    // The position is the descriptor's: a second reading would begin at the end of the first.
+    file.seek(SeekFrom::Start(0))?;
+    file.take(LIMIT).read_to_end(&mut pem)?;
+    Ok(pem)
 }
 
 #[cfg(test)]
@@ -69,7 +107,7 @@ mod tests {
             ["", "no PEM", &pem(""), &pem("QUJD"), &pem("!!!!"), "-----BEGIN CERTIFICATE-----"]
         {
             let file = file(text);
-            let refused = load(Some(file.path())).unwrap_err();
+            let refused = Authorities::open(Some(file.path())).load().unwrap_err();
             assert_eq!(refused, HttpError::NoAuthorities(file.path().to_owned()), "{text:?}");
         }
     }
@@ -78,7 +116,8 @@ mod tests {
     fn a_folder_or_a_missing_file_holds_none() {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path().to_owned(), folder.path().join("ca.pem")] {
-            assert_eq!(load(Some(&path)).unwrap_err(), HttpError::NoAuthorities(path));
+            let refused = Authorities::open(Some(&path)).load().unwrap_err();
+            assert_eq!(refused, HttpError::NoAuthorities(path));
         }
     }
 }
