@@ -32,6 +32,8 @@ Commands:
                    of crypttab; started by bek-unlock-key@NAME.socket
   keyscript        write the key of the volume in CRYPTTAB_* to a pipe, for
                    cryptsetup-initramfs
+  network          talk to the network for other runs, without rights; started
+                   by them and by bek-unlock-network.socket
   recover DEVICE [OPTIONS]
                    open a disk of another machine, or an image of one, with
                    the first key that fits
