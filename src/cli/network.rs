@@ -24,6 +24,7 @@ pub fn run() -> Result<(), Error> {
 }
 
 fn serve() -> Result<(), Kind> {
+    process::call_itself(c"bek-unlock-net");
     if standard_input().is_some() {
         process::close_inherited(None);
         let service = give_up(true);

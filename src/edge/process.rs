@@ -2,6 +2,7 @@
 //!
 //! Called first thing in a run that will hold a secret, before any thread exists.
 
+use std::ffi::CStr;
 use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::thread;
@@ -56,6 +57,11 @@ pub fn keep_secrets() {
     let flags =
         MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | MlockAllFlags::from_bits_retain(4);
     note("mlockall", mlockall(flags));
+}
+
+/// What ps(1) shows, where the name of the file would be "exe".
+pub fn call_itself(name: &CStr) {
+    note("PR_SET_NAME", prctl::set_name(name));
 }
 
 /// Closes what came with the process but the standard streams and `keep`: a device or key file that

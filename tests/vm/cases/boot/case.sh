@@ -17,11 +17,30 @@ guest() {
     check 'its file system mounts again' systemctl start mnt-data2.mount
     opened data2
 
+    network_without_rights
     wrapped_secret_by_url
     for volume in data1 data2 data3 data4; do
         echo "$volume was here" >"/mnt/$volume/written"
     done
 }
+
+# What talked to the network for all of them, inside its unit's sandbox.
+network_without_rights() {
+    local status
+    check 'one process talked to the network for all volumes' \
+        equal_words 1 "$(journalctl --boot --output=cat _PID=1 | grep --count 'Started bek-unlock-network.service')"
+    systemctl restart bek-unlock-network.service
+    status=/proc/$(systemctl show --value --property=MainPID bek-unlock-network.service)/status
+    check 'it gave up its rights' wait_until matches '^Seccomp_filters:\s*[3-9]' "$status"
+    check 'it has a user of its own' matches '^Uid:\s*60988\s*60988\s*60988\s*60988$' "$status"
+    check 'it has no capability' not matches '^Cap...:.*[1-9a-f]' "$status"
+    check 'it gains no new privileges' matches '^NoNewPrivs:\s*1$' "$status"
+    check 'nobody but root may ask it' equal_words '600 root' "$(stat --format='%a %U' /run/bek-unlock-network.sock)"
+    # Anew, so that what it knows is not asked of it below.
+    systemctl stop bek-unlock-network.service
+}
+
+equal_words() { [[ $1 == "$2" ]]; }
 
 # The protocol at its smallest: token, secret, unwrap. Read-only under a second
 # name, because data3 is in use under its own.
@@ -45,6 +64,7 @@ guest_again() {
         check "bek-unlock@$volume was stopped before the power went" was_stopped "$volume"
     done
     settled 'data1 data2 data3 data4' ''
+    check 'the network is let go when nobody needs it' wait_until not unit_is bek-unlock-network.service active
 }
 
 fsck_said_clean() { journalctl --boot --output=cat --unit="systemd-fsck@dev-mapper-$1.service" | grep "^$1: clean"; }
@@ -65,12 +85,10 @@ inspect() {
 }
 
 # Nothing is asked twice, nothing is asked in vain: data1 asks nobody, data2
-# token and unwrapping, data3 searches by tags, data4 is not wrapped.
+# unwrapping, data3 searches by tags, data4 is not wrapped; of one token all have enough.
 requests() {
     equal 'the boot asks exactly this' "$(
         cat <<'LIST'
-GET /metadata/identity/oauth2/token
-GET /metadata/identity/oauth2/token
 GET /metadata/identity/oauth2/token
 GET /secrets
 GET /secrets/bek-data3
