@@ -19,7 +19,7 @@ RELEASE    = target/release
 PLUGIN     = $(RELEASE)/token-plugin$(bindir)/libcryptsetup-token-bek-unlock.so
 MANUALS    = $(patsubst docs/man/%.scd,target/man/%,$(wildcard docs/man/*.scd))
 
-.PHONY: all build plugin man check check-root check-vm test bench demo install clean
+.PHONY: all build plugin man check check-root check-vm test bench fleet demo install clean
 
 all: build man
 
@@ -69,10 +69,15 @@ check-vm:
 test: check check-root check-vm
 
 # Side by side with other tools: ratios to read, no verdict.
-bench: build
+bench: build fleet
 	tests/setup.sh vm
 	tests/bench/run
 	tests/bench/initramfs
+
+# Ten thousand VMs before one vault, simulated; writes tables and plot of docs/performance.md.
+fleet:
+	tests/setup.sh build
+	$(CARGO) bench --profile dev --locked --bench fleet
 
 demo:
 	@tests/setup.sh vm
@@ -106,7 +111,7 @@ install: man $(PLUGIN)
 	done
 	install -D -m 0755 initramfs-tools/keyscript $(DESTDIR)$(scriptdir)/keyscript
 	sed -i 's|/usr/bin/bek-unlock|$(bindir)/bek-unlock|' $(DESTDIR)$(scriptdir)/keyscript
-	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md CHANGELOG.md docs/*.md LICENSE*
+	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md CHANGELOG.md docs/*.md docs/*.svg LICENSE*
 	for page in $(MANUALS); do \
 	    install -D -m 0644 "$$page" \
 	        "$(DESTDIR)$(mandir)/man$${page##*.}/$$(basename "$$page")" || exit 1; \

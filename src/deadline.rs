@@ -144,17 +144,26 @@ impl fmt::Debug for Deadline<'_> {
 pub struct Backoff {
     ceiling: Duration,
     cap: Duration,
+    sparing: bool,
 }
 
 impl Backoff {
     /// First wait is drawn below `first`, later ones below its doubles, never above `cap`.
     pub fn new(first: Duration, cap: Duration) -> Self {
-        Self { ceiling: first, cap }
+        Self { ceiling: first, cap, sparing: false }
+    }
+
+    /// The same, and once the ceiling is `cap` the lower half of it is not drawn any more: by then
+    /// everybody is spread, and a service that is still busy is spared a third of the tries.
+    pub fn sparing(first: Duration, cap: Duration) -> Self {
+        Self { sparing: true, ..Self::new(first, cap) }
     }
 
     /// The next wait; `random` is uniform in `0.0..1.0`. At least `floor` (a Retry-After).
     pub fn next(&mut self, random: f64, floor: Option<Duration>) -> Duration {
-        let wait = self.ceiling.min(self.cap).mul_f64(random.clamp(0.0, 1.0));
+        let ceiling = self.ceiling.min(self.cap);
+        let least = if self.sparing && ceiling == self.cap { ceiling / 2 } else { Duration::ZERO };
+        let wait = least + (ceiling - least).mul_f64(random.clamp(0.0, 1.0));
         self.ceiling = self.ceiling.saturating_mul(2).min(self.cap);
         // Jitter comes on top of a Retry-After: all who were told "5 s" must not return together.
         floor.map_or(wait, |floor| floor.saturating_add(wait))
@@ -281,5 +290,16 @@ mod tests {
         assert_eq!(waits, [SECOND, 2 * SECOND, 4 * SECOND, 4 * SECOND]);
         assert_eq!(backoff.next(0.0, Some(7 * SECOND)), 7 * SECOND);
         assert_eq!(backoff.next(0.5, Some(7 * SECOND)), 9 * SECOND);
+    }
+
+    #[test]
+    fn a_sparing_backoff_keeps_to_the_upper_half_at_its_cap() {
+        let waits = |random| {
+            let mut backoff = Backoff::sparing(SECOND, 4 * SECOND);
+            [(); 4].map(|()| backoff.next(random, None).as_millis())
+        };
+        assert_eq!(waits(0.0), [0, 0, 2000, 2000]);
+        assert_eq!(waits(0.5), [500, 1000, 3000, 3000]);
+        assert_eq!(waits(1.0), [1000, 2000, 4000, 4000]);
     }
 }

@@ -12,10 +12,11 @@ use crate::deadline::{Backoff, Deadline};
 use crate::error::{Kind, TransportProblem, TrustProblem, Unreachable, seconds};
 use crate::message_id;
 
-/// First and largest ceiling of the drawn waits: Key Vault's throttling guidance doubles from 1 s
-/// to 16 s.
+/// First and largest ceiling of the drawn waits. Key Vault's throttling guidance doubles from 1 s
+/// to 16 s; but a vault counts over 10 s ("Azure Key Vault service limits"), and whoever waits longer
+/// lets a whole period go by in which it would have been served.
 const FIRST: Duration = Duration::from_secs(1);
-const CAP: Duration = Duration::from_secs(16);
+const CAP: Duration = Duration::from_secs(8);
 /// Ceiling while there is no connection at all: nobody is burdened by asking, and a boot should
 /// not wait long seconds after its network came up.
 const CAP_OFFLINE: Duration = Duration::from_secs(2);
@@ -137,7 +138,7 @@ struct Waits {
 
 impl Default for Waits {
     fn default() -> Self {
-        Self { busy: Backoff::new(FIRST, CAP), offline: Backoff::new(FIRST, CAP_OFFLINE) }
+        Self { busy: Backoff::sparing(FIRST, CAP), offline: Backoff::new(FIRST, CAP_OFFLINE) }
     }
 }
 
@@ -224,9 +225,9 @@ mod tests {
     fn waits_double_to_their_cap() {
         let (result, at) = run(Some(90 * SECOND), Duration::ZERO, vec![]);
         // The last wait is cut so that one second is left for the last try.
-        assert_eq!(seconds_of(&at), [0, 1, 3, 7, 15, 31, 47, 63, 79, 89]);
+        assert_eq!(seconds_of(&at), [0, 1, 3, 7, 15, 23, 31, 39, 47, 55, 63, 71, 79, 87, 89]);
         let Err(Kind::MetadataUnreachable(unreachable)) = result else { panic!("{result:?}") };
-        assert_eq!(unreachable.tries, 10);
+        assert_eq!(unreachable.tries, 15);
         assert_eq!(unreachable.problem, TransportProblem::Status(503));
         assert_eq!(unreachable.elapsed, 89 * SECOND);
     }

@@ -153,9 +153,9 @@ fn what_may_pass_is_tried_again() {
     let kind = attempt.token().unwrap_err();
     assert_eq!((kind.name(), kind.exit_status()), ("sign-in-unreachable", 69));
     let Kind::SignInUnreachable { unreachable, .. } = kind else { panic!() };
-    // Waits of 0.5, 1, 2, 4, then 8 s, the last one cut so that a second is left.
-    assert_eq!((unreachable.tries, unreachable.problem), (16, TransportProblem::Status(503)));
-    assert_eq!(attempt.fake.requests().len(), 16);
+    // Waits of 0.5, 1, 2, then 6 s, the last one cut so that a second is left.
+    assert_eq!((unreachable.tries, unreachable.problem), (19, TransportProblem::Status(503)));
+    assert_eq!(attempt.fake.requests().len(), 19);
 }
 
 #[test]
