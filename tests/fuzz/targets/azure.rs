@@ -177,9 +177,11 @@ fn list(data: &[u8]) {
     match within(|deadline| azure.versions(&asked, deadline)) {
         Ok(versions) => {
             assert!(versions.iter().all(|version| version.id.newest() == asked));
-            assert!(versions.is_sorted_by(|one, other| {
-                one.attributes.created >= other.attributes.created
-            }));
+            assert!(
+                versions.is_sorted_by(|one, other| {
+                    one.attributes.created >= other.attributes.created
+                })
+            );
         }
         Err(kind) => secret_is_kept(data, &said(&kind)),
     }

@@ -12,7 +12,14 @@ pub const CMDLINE: Target = Target {
     run: cmdline,
     seeds: || {
         const NAMES: [&str; 8] = [
-            "ade-empty", "ade-rhel8", "ade-ubuntu", "booted", "bytes", "grub-quoted", "legacy", "slips",
+            "ade-empty",
+            "ade-rhel8",
+            "ade-ubuntu",
+            "booted",
+            "bytes",
+            "grub-quoted",
+            "legacy",
+            "slips",
         ];
         let path = |name: &&str| format!("config/cmdline-{name}/proc/cmdline");
         NAMES.iter().map(|name| fixture(&path(name))).collect()

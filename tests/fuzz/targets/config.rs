@@ -109,7 +109,8 @@ fn bektab(data: &[u8]) {
 
 fn crypttab(data: &[u8]) {
     consistent(Origin::Crypttab, data);
-    let texts = Texts { crypttab: Some(data.to_vec()), fstab: Some(data.to_vec()), ..Texts::default() };
+    let texts =
+        Texts { crypttab: Some(data.to_vec()), fstab: Some(data.to_vec()), ..Texts::default() };
     adopted(&texts);
 }
 

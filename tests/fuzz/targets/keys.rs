@@ -102,10 +102,13 @@ fn frame(data: &[u8]) {
         assert_eq!(length.and_then(frame::head), length.map(|_| *head));
         assert!(length.is_none_or(|length| (1..=frame::LIMIT).contains(&length)));
     }
-    assert_eq!(frame::head(data.len()).and_then(frame::length), match data.len() {
-        length @ 1..=frame::LIMIT => Some(length),
-        _ => None,
-    });
+    assert_eq!(
+        frame::head(data.len()).and_then(frame::length),
+        match data.len() {
+            length @ 1..=frame::LIMIT => Some(length),
+            _ => None,
+        }
+    );
 }
 
 /// A .BEK file as Windows writes it (libbde, "BitLocker Drive Encryption format").

@@ -22,7 +22,17 @@ pub const FSTAB: Target = Target {
             "[azure_crypt_config]\nBekFileName = LinuxPassPhraseFileName\n# x\n",
         ])
     },
-    words: &["\\040", "\\011", "\\134", "\\012", "UUID=", " / ", " /boot ", "subvol=", "BekFileName="],
+    words: &[
+        "\\040",
+        "\\011",
+        "\\134",
+        "\\012",
+        "UUID=",
+        " / ",
+        " /boot ",
+        "subvol=",
+        "BekFileName=",
+    ],
 };
 
 /// /proc/self/mountinfo.
@@ -43,7 +53,9 @@ pub const REKEY_NOTE: Target = Target {
     name: "rekey-note",
     run: rekey_note,
     seeds: || {
-        texts(&[r#"{"version":1,"uuid":"1-2","device":"/dev/sdc","kek":"https://contoso-kv.vault.azure.net/keys/kek/01","algorithm":"RSA-OAEP","wrapped_key":"QUJD","keyslot":1,"stores":[{"file":"/etc/a"},{"secret":{"id":"https://contoso-kv.vault.azure.net/secrets/a","tags":{"a":"b"}}},{"token":{"number":2,"identity":"client-id:0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"}}],"name":"d1","line":"d1 UUID=1","proves":true,"old_keyslot":0,"old_file":null}"#])
+        texts(&[
+            r#"{"version":1,"uuid":"1-2","device":"/dev/sdc","kek":"https://contoso-kv.vault.azure.net/keys/kek/01","algorithm":"RSA-OAEP","wrapped_key":"QUJD","keyslot":1,"stores":[{"file":"/etc/a"},{"secret":{"id":"https://contoso-kv.vault.azure.net/secrets/a","tags":{"a":"b"}}},{"token":{"number":2,"identity":"client-id:0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"}}],"name":"d1","line":"d1 UUID=1","proves":true,"old_keyslot":0,"old_file":null}"#,
+        ])
     },
     words: &["\"stores\":[", "{\"file\":\"", "{\"token\":{", "null", "\"name\":", "4294967296"],
 };

@@ -1,7 +1,7 @@
 //! LUKS2 tokens: ours, which is read strictly and written again, and ADE's.
 
-use bek_unlock::recovery::tokens::HeaderToken;
 use bek_unlock::recovery::Form;
+use bek_unlock::recovery::tokens::HeaderToken;
 use bek_unlock::secret::Secret;
 use bek_unlock::token::{LIMIT, Token};
 
@@ -84,7 +84,7 @@ pub fn token_is_sound(token: &HeaderToken) {
     match &token.content {
         Ok(Form::Key(key)) => assert!(!key.secret.is_empty()),
         Ok(Form::Wrapped(wrapped)) => {
-            assert!(matches!(wrapped.bytes.len(), 24.. ));
+            assert!(matches!(wrapped.bytes.len(), 24..));
             wrapped.no_kek.iter().chain(&wrapped.no_algorithm).for_each(|text| plain(text));
         }
         Err(refusal) => plain(&refusal.to_string()),
