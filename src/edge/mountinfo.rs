@@ -137,5 +137,6 @@ garbage
         assert_eq!(unescape("a\\040b\\134c"), "a b\\c");
         assert_eq!(unescape("a\\04"), "a\\04");
         assert_eq!(unescape("\\999\u{e9}"), "\\999\u{e9}");
+        assert_eq!(unescape("\\+12\\-01"), "\\+12\\-01");
     }
 }

@@ -2,7 +2,6 @@
 //! and mutations of both, the same ones each time. Seconds, and on any toolchain.
 
 #![expect(
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,

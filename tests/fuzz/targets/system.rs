@@ -93,7 +93,7 @@ fn mountinfo(data: &[u8]) {
             if mount.writable { "rw" } else { "ro" },
         );
         if line.is_ascii() {
-            assert_eq!(mountinfo::table(&line), [mount.clone()], "{line}");
+            assert_eq!(mountinfo::table(&line), std::slice::from_ref(mount), "{line}");
         }
     }
     // A mount of the whole file system is found by the device's number, the latest first.
