@@ -98,7 +98,8 @@ pub const KEYSCRIPT: Target = Target {
 fn bektab(data: &[u8]) {
     let path = Origin::Bektab.path();
     let all = consistent(Origin::Bektab, data);
-    for entry in &all.entries {
+    // Each of them reads the whole file again.
+    for entry in all.entries.iter().take(8) {
         let line = render::line(&entry.volume).unwrap();
         // Its own line put in place of itself changes nothing that is read.
         let put = edit::put(data, &entry.volume.name, &line).unwrap();
