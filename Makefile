@@ -19,7 +19,7 @@ RELEASE    = target/release
 PLUGIN     = $(RELEASE)/token-plugin$(bindir)/libcryptsetup-token-bek-unlock.so
 MANUALS    = $(patsubst docs/man/%.scd,target/man/%,$(wildcard docs/man/*.scd))
 
-.PHONY: all build plugin man check check-root check-vm test bench fleet demo install clean
+.PHONY: all build plugin man check check-root check-vm test bench fleet fuzz demo install clean
 
 all: build man
 
@@ -78,6 +78,12 @@ bench: build fleet
 fleet:
 	tests/setup.sh build
 	$(CARGO) bench --profile dev --locked --bench fleet
+
+# libFuzzer on every parser of outside bytes, FUZZ_SECONDS each; `make check` runs the same targets
+# on their seeds, damage and what once broke one.
+fuzz:
+	tests/setup.sh fuzz
+	tests/fuzz/run
 
 demo:
 	@tests/setup.sh vm

@@ -55,7 +55,7 @@ pub fn load(path: &Path) -> Result<Vec<Listed>, Kind> {
 }
 
 /// The lines with our keyscript in the text of a crypttab(5).
-pub(crate) fn listed(content: &[u8]) -> Vec<Listed> {
+pub fn listed(content: &[u8]) -> Vec<Listed> {
     let lines = file::lines(content).map(|(_, line)| String::from_utf8_lossy(line));
     lines
         .filter_map(|text| {

@@ -28,7 +28,12 @@ const MAX_READS: u32 = 200_000;
 ///
 /// Errors: what the system says, or that this is no FAT or a damaged one.
 pub fn read(device: &Path, wanted: &Wanted) -> io::Result<Vec<FoundFile>> {
-    let disk = ReadOnly { file: File::open(device)?, reads_left: MAX_READS };
+    read_from(File::open(device)?, wanted)
+}
+
+/// The same of a device that is open already.
+pub fn read_from(device: impl Read + Seek, wanted: &Wanted) -> io::Result<Vec<FoundFile>> {
+    let disk = ReadOnly { device, reads_left: MAX_READS };
     catch_unwind(AssertUnwindSafe(|| {
         let fs = FileSystem::new(disk, FsOptions::new())?;
         let root = fs.root_dir();
@@ -41,7 +46,7 @@ pub fn read(device: &Path, wanted: &Wanted) -> io::Result<Vec<FoundFile>> {
     .unwrap_or_else(|_| Err(damaged("the FAT file system is damaged")))
 }
 
-fn listing(root: &Dir<'_, ReadOnly>) -> io::Result<Vec<KeyFileName>> {
+fn listing(root: &Dir<'_, ReadOnly<impl Read + Seek>>) -> io::Result<Vec<KeyFileName>> {
     let mut names = Vec::new();
     for entry in root.iter().take(MAX_ENTRIES) {
         let entry = entry?;
@@ -52,7 +57,10 @@ fn listing(root: &Dir<'_, ReadOnly>) -> io::Result<Vec<KeyFileName>> {
     Ok(names)
 }
 
-fn content(root: &Dir<'_, ReadOnly>, name: &KeyFileName) -> Result<Secret, FileProblem> {
+fn content(
+    root: &Dir<'_, ReadOnly<impl Read + Seek>>,
+    name: &KeyFileName,
+) -> Result<Secret, FileProblem> {
     let unreadable = |error: io::Error| FileProblem::Unreadable(error.to_string());
     for entry in root.iter().take(MAX_ENTRIES) {
         let entry = entry.map_err(unreadable)?;
@@ -74,28 +82,28 @@ fn content(root: &Dir<'_, ReadOnly>, name: &KeyFileName) -> Result<Secret, FileP
 }
 
 /// A disk that fatfs may read a limited number of times and never write.
-struct ReadOnly {
-    file: File,
+struct ReadOnly<D> {
+    device: D,
     reads_left: u32,
 }
 
-impl Read for ReadOnly {
+impl<D: Read> Read for ReadOnly<D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.reads_left = self
             .reads_left
             .checked_sub(1)
             .ok_or_else(|| damaged("the FAT file system leads in a circle"))?;
-        self.file.read(buffer)
+        self.device.read(buffer)
     }
 }
 
-impl Seek for ReadOnly {
+impl<D: Seek> Seek for ReadOnly<D> {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.file.seek(position)
+        self.device.seek(position)
     }
 }
 
-impl Write for ReadOnly {
+impl<D> Write for ReadOnly<D> {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }

@@ -71,7 +71,9 @@ fn unescape(text: &str) -> OsString {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
-        let octal = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        // from_str_radix would take a sign for a digit.
+        let digits = tail.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit));
+        let octal = digits.and_then(|digits| std::str::from_utf8(digits).ok());
         match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
             Some(byte) if *first == b'\\' => {
                 bytes.push(byte);
@@ -135,5 +137,6 @@ garbage
         assert_eq!(unescape("a\\040b\\134c"), "a b\\c");
         assert_eq!(unescape("a\\04"), "a\\04");
         assert_eq!(unescape("\\999\u{e9}"), "\\999\u{e9}");
+        assert_eq!(unescape("\\+12\\-01"), "\\+12\\-01");
     }
 }

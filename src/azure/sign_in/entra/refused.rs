@@ -51,18 +51,26 @@ impl Refused {
     /// The error it is when `way` ends with it; `secrets` are what was sent.
     pub fn into_kind(self, way: Way, authority: &Authority, secrets: &[&Secret]) -> Kind {
         // Nobody echoes a secret, but if somebody did, it would be in the journal for ever.
-        let echoed = secrets.iter().any(|secret| {
-            let bytes = secret.expose();
-            !bytes.is_empty()
-                && self.description.as_bytes().windows(bytes.len()).any(|w| w == bytes)
-        });
+        let echoes = |text: &str| {
+            secrets.iter().any(|secret| {
+                let bytes = secret.expose();
+                !bytes.is_empty() && text.as_bytes().windows(bytes.len()).any(|w| w == bytes)
+            })
+        };
         Kind::SignInRefused(Box::new(SignInRefusal {
             way,
             authority: Some(authority.host().clone()),
             status: Some(self.status),
             code: self.code,
-            error: printable(&self.error, 60),
-            text: if echoed { String::new() } else { sentence(&self.description) },
+            error: match echoes(&self.error) {
+                true => "its error repeats what was sent".to_owned(),
+                false => printable(&self.error, 60),
+            },
+            text: if echoes(&self.description) {
+                String::new()
+            } else {
+                sentence(&self.description)
+            },
         }))
     }
 }

@@ -98,6 +98,10 @@ fn a_refusal_that_echoes_the_secret_is_shown_without_its_words() {
     let echo = no(401, "invalid_client", 7000215, &format!("Secret {SENTINEL} is wrong."));
     let (_, _, text, _) = fails(by_secret([echo]));
     assert_eq!(text, "sign-in by service principal: AADSTS7000215: invalid_client");
+    let echo = no(401, SENTINEL, 7000215, "");
+    let (_, _, text, _) = fails(by_secret([echo]));
+    let withheld = "AADSTS7000215: its error repeats what was sent";
+    assert_eq!(text, format!("sign-in by service principal: {withheld}"));
 }
 
 #[test]
