@@ -187,6 +187,8 @@ impl Azure {
                 }
             }
             let way = self.credential.way();
+            let sent = [Some(token.as_ref()), call.body.as_ref()];
+            let response = answer::without_echo(response, sent.into_iter().flatten());
             return Err(answer::refusal(&call.operation, call.host.host(), way, &response));
         }
     }

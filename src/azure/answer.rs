@@ -13,6 +13,10 @@ use super::http::Response;
 use super::id::{Host, KeyId, KeyName};
 use super::way::Way;
 use crate::error::{Denied, Kind, SecretProblem, TrustProblem, printable, short};
+use crate::secret::Secret;
+
+/// So many bytes of a secret in a row are no coincidence, and more than stands around it in JSON.
+const PART: usize = 32;
 
 /// What was asked of a vault; says which permission a refusal is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,16 @@ impl Operation {
 /// Whether a status of Key Vault says "later": 408, 429 and every 5xx ("Throttling guidance").
 pub fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599)
+}
+
+/// A refusal whose text repeats a part of what was sent to it, token or key, says nothing any more.
+///
+/// Nobody echoes a secret, but if somebody did, it would be in the journal for ever.
+pub fn without_echo<'a>(response: Response, sent: impl Iterator<Item = &'a Secret>) -> Response {
+    let body = response.body.expose();
+    let repeated = |part: &[u8]| body.windows(PART).any(|window| window == part);
+    let echoed = sent.into_iter().any(|secret| secret.expose().windows(PART).any(repeated));
+    if echoed { Response { body: Secret::new(Vec::new()), ..response } } else { response }
 }
 
 /// The error that a final answer other than 200 is.

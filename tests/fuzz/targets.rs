@@ -21,6 +21,7 @@ mod recovery;
 mod sign_in;
 mod system;
 mod tokens;
+mod wire;
 
 /// One parser, or several that read the same bytes.
 pub struct Target {
@@ -35,7 +36,7 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const ALL: [Target; 25] = [
+pub const ALL: [Target; 26] = [
     azure::CHALLENGE,
     config::AZURE_CRYPT_MOUNT,
     keys::BASE64,
@@ -61,6 +62,7 @@ pub const ALL: [Target; 25] = [
     sign_in::SIGN_IN,
     tokens::TOKEN,
     identifiers::URL,
+    wire::WIRE,
 ];
 
 /// Stands where a secret stands; nothing that is said may hold it.

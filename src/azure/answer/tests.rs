@@ -157,3 +157,22 @@ fn hostile_texts_stay_short_and_printable() {
         assert!(text.len() <= 203 && text.chars().all(|c| (' '..='~').contains(&c)), "{text}");
     }
 }
+
+#[test]
+fn a_refusal_that_repeats_what_was_sent_says_nothing() {
+    let token = Secret::new(format!("eyJ0{}", "SENTINEL".repeat(8)).into_bytes());
+    let sent = format!(r#"{{"alg":"RSA-OAEP","value":"{}"}}"#, "KEYBYTES".repeat(8));
+    let sent = Secret::new(sent.into_bytes());
+    let text = |message: &str| {
+        let body = format!(r#"{{"error":{{"code":"BadParameter","message":"{message}"}}}}"#);
+        let body = Secret::new(body.into_bytes());
+        let response =
+            Response { status: 400, retry_after: None, request_id: None, challenge: None, body };
+        let response = without_echo(response, [&token, &sent].into_iter());
+        String::from_utf8(response.body.expose().to_vec()).unwrap()
+    };
+    assert_eq!(text(&"SENTINEL".repeat(5)), "");
+    assert_eq!(text(&format!("bad value {}", "KEYBYTES".repeat(6))), "");
+    let harmless = text("the parameter alg, RSA-OAEP, is not supported: \\u0022value\\u0022");
+    assert!(harmless.contains("not supported"), "{harmless}");
+}
