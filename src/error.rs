@@ -155,6 +155,13 @@ pub enum Kind {
         /// Who uses it: mount points, mappings, swap.
         holders: Vec<String>,
     },
+    /// The header asks for what `header-policy=strict` does not allow. Blame: whoever wrote it.
+    HeaderRefused {
+        /// The device or header file.
+        path: PathBuf,
+        /// What it asks for.
+        reason: String,
+    },
     /// No LUKS header or BitLocker metadata where they should be, or such as this libcryptsetup
     /// cannot use.
     HeaderUnusable {
@@ -346,6 +353,7 @@ impl Kind {
             Self::ConfigurationUnreadable { .. } => "configuration-unreadable",
             Self::ContentUnrecognized => "content-unrecognized",
             Self::DeviceInUse { .. } => "device-in-use",
+            Self::HeaderRefused { .. } => "header-refused",
             Self::HeaderUnusable { .. } => "header-unusable",
             Self::IdentityMissing { .. } => "identity-missing",
             Self::Internal { .. } => "internal",
@@ -418,7 +426,8 @@ impl Kind {
             Self::MetadataUnreachable(_)
             | Self::SignInUnreachable { .. }
             | Self::VaultUnreachable { .. } => exit::UNREACHABLE,
-            Self::KeyMalformed { .. }
+            Self::HeaderRefused { .. }
+            | Self::KeyMalformed { .. }
             | Self::MaterialRefused { .. }
             | Self::MetadataUntrusted { .. }
             | Self::SignInUntrusted { .. }

@@ -54,6 +54,15 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
             "is it a disk of this machine? see: lsblk -o NAME,SIZE,FSTYPE,MOUNTPOINTS",
             "if not, unmount it and close what is open on it, then try again",
         ],
+        Kind::HeaderRefused { reason, .. }
+            if reason.starts_with("it requires online-reencrypt") =>
+        {
+            &["let its reencryption end first: cryptsetup reencrypt --resume-only"]
+        }
+        Kind::HeaderRefused { .. } => &[
+            "did somebody change it? compare: cryptsetup luksDump, and a backup of it",
+            "if it is meant to be so, take header-policy= out of its line in /etc/bektab",
+        ],
         Kind::HeaderUnusable { reason, .. } if is_absent(reason) => &[
             "is its disk attached? see: lsblk -o NAME,SIZE,FSTYPE,UUID",
             "does header= in /etc/bektab name the right file and disk?",

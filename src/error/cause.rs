@@ -22,6 +22,9 @@ impl fmt::Display for Kind {
             Self::DeviceInUse { device, holders } => {
                 write!(f, "this machine uses {}: {}", device.display(), holders.join(", "))
             }
+            Self::HeaderRefused { path, reason } => {
+                write!(f, "header-policy=strict refuses the header in {}: {reason}", path.display())
+            }
             Self::HeaderUnusable { path, reason } => {
                 write!(f, "no usable header in {}: {reason}", path.display())
             }

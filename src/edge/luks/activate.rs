@@ -11,7 +11,7 @@ use super::words::{self, errno, header_failure, internal};
 use crate::error::Kind;
 use crate::mapping::{Format, Header, OpenFailure};
 use crate::secret::Secret;
-use crate::volume::{Options, VolumeName};
+use crate::volume::{HeaderPolicy, Options, VolumeName};
 
 /// Tries `key` on a loaded device and maps it as `name`, where there is one; the number of the
 /// keyslot it fits.
@@ -101,6 +101,9 @@ fn flags(options: &Options, maps: bool) -> CryptActivate {
         return flags;
     }
     flags.set(CryptActivate::ALLOW_DISCARDS, options.discard);
+    // What the header itself would switch on, such as discards, was on nobody's list.
+    let strict = options.header_policy == HeaderPolicy::Strict;
+    flags.set(CryptActivate::IGNORE_PERSISTENT, strict);
     flags.set(CryptActivate::READONLY, options.read_only);
     flags.set(CryptActivate::NO_READ_WORKQUEUE, options.no_read_workqueue);
     flags.set(CryptActivate::NO_WRITE_WORKQUEUE, options.no_write_workqueue);

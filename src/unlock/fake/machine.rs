@@ -1,8 +1,9 @@
 //! The machine's disks, headers, mappings and memory, made of values.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::device::Devices;
 use crate::error::Kind;
@@ -47,6 +48,10 @@ pub struct FakeHeaders {
     /// What comes of looking at the one that is named, in order; the last answer stays.
     pub named: VecDeque<Result<Option<DetachedHeader>, Kind>>,
     pub copies: Vec<DetachedHeader>,
+    /// Why the header's copy is refused; `None` where it is not.
+    pub refused: Option<Kind>,
+    /// What was copied and checked, in order.
+    pub seen: Rc<RefCell<Vec<String>>>,
     /// Whether somebody else is to mount the file system of the one that is named, and does not.
     pub in_fstab: bool,
 }
@@ -61,6 +66,20 @@ impl Headers for FakeHeaders {
             1 => self.named[0].clone(),
             _ => self.named.pop_front().unwrap(),
         }
+    }
+
+    fn inside(&mut self, device: &Path) -> Result<DetachedHeader, Kind> {
+        self.seen.borrow_mut().push(format!("copy {}", device.display()));
+        let named = self.named.front().cloned().unwrap_or(Ok(None))?;
+        named.ok_or_else(|| Kind::HeaderUnusable {
+            path: device.to_owned(),
+            reason: "it is not LUKS, or damaged".to_owned(),
+        })
+    }
+
+    fn check(&mut self, header: &DetachedHeader, _: &Path) -> Result<(), Kind> {
+        self.seen.borrow_mut().push(format!("check {}", header.spec));
+        self.refused.clone().map_or(Ok(()), Err)
     }
 
     fn copies(&mut self, _: &HeaderSpec) -> Vec<DetachedHeader> {
