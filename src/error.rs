@@ -18,8 +18,8 @@ use crate::recovery::refusal::Refusal;
 use crate::volume::{DeviceSpec, KeyFileName, VolumeName};
 
 pub use facts::{
-    Denied, FileProblem, PassedOver, SecretProblem, SignInRefusal, TransportProblem, TrustProblem,
-    Unreachable,
+    Denied, FileProblem, PassedOver, SecretProblem, Shortage, SignInRefusal, TransportProblem,
+    TrustProblem, Unreachable,
 };
 pub use text::{printable, seconds, short};
 
@@ -237,8 +237,8 @@ pub enum Kind {
     MemoryShort {
         /// What it asks for, in KiB.
         needed_kib: u64,
-        /// MemAvailable, in KiB.
-        available_kib: u64,
+        /// What there is.
+        shortage: Shortage,
     },
     /// IMDS did not answer in time.
     MetadataUnreachable(Unreachable),

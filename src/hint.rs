@@ -8,7 +8,7 @@
 
 use crate::azure::way::Way;
 use crate::error::{
-    Denied, Error, FileProblem, Goal, Kind, SecretProblem, TransportProblem, TrustProblem,
+    Denied, Error, FileProblem, Goal, Kind, SecretProblem, Shortage, TransportProblem, TrustProblem,
 };
 
 mod flags;
@@ -133,6 +133,9 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
             "to try another key name it in the third field; see bektab(5)",
         ],
         Kind::MaterialRefused { refusal, .. } => material::refused(refusal),
+        Kind::MemoryShort { shortage: Shortage::Group { .. }, .. } => {
+            &["raise MemoryMax= of its unit or slice; see: systemctl cat, systemd-cgls"]
+        }
         Kind::MemoryShort { .. } => &[
             "start the VM in a size with more memory, then lower the cost:",
             "cryptsetup luksConvertKey --pbkdf-memory KIB DEVICE",

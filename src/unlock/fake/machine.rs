@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::device::Devices;
-use crate::error::Kind;
+use crate::error::{Kind, Shortage};
 use crate::header::{DetachedHeader, Headers};
-use crate::mapping::{Mapping, Mappings, Memory};
+use crate::mapping::{Mapping, Mappings, Memory, Reserved};
 use crate::slot::Slot;
+use crate::unlock::admission::{self, State};
 use crate::volume::{DeviceSpec, HeaderSpec, VolumeName};
 
 /// One device.
@@ -115,11 +116,40 @@ impl Mappings for FakeMappings {
     }
 }
 
-/// Free memory in KiB.
-pub struct FakeMemory(pub u64);
+/// A machine's memory in KiB.
+pub struct FakeMemory {
+    free: Rc<Cell<u64>>,
+    total: u64,
+}
+
+impl FakeMemory {
+    /// So much is `free`, of `total`.
+    pub fn new(free: u64, total: u64) -> Self {
+        Self { free: Rc::new(Cell::new(free)), total }
+    }
+}
 
 impl Memory for FakeMemory {
-    fn available_kib(&self) -> Option<u64> {
-        Some(self.0)
+    fn reserve(&self, needed_kib: u64) -> Result<Box<dyn Reserved>, Shortage> {
+        let free = self.free.get();
+        let (total_kib, available_kib) = (Some(self.total), Some(free));
+        admission::admit(needed_kib, &State { total_kib, available_kib, ..State::default() })?;
+        self.free.set(free - needed_kib);
+        Ok(Box::new(Taken { free: Rc::clone(&self.free), kib: needed_kib }))
+    }
+}
+
+/// Memory that was free.
+#[derive(Debug)]
+struct Taken {
+    free: Rc<Cell<u64>>,
+    kib: u64,
+}
+
+impl Reserved for Taken {}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.free.set(self.free.get() + self.kib);
     }
 }

@@ -1,0 +1,127 @@
+//! header-policy=strict: what opens with it, what does not, and a header that is swapped meanwhile.
+
+use std::fs::{self, File};
+use std::process::{Child, Command, Stdio};
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+
+use crate::world::{KEY, Luks, World, tool};
+
+const STRICT: &str = "header-policy=strict";
+
+#[test]
+#[ignore = "needs root: make check-root"]
+fn a_strict_line_opens_what_cryptsetup_makes_in_the_device_and_apart() {
+    for (kind, detached) in [("luks1", false), ("luks2", false), ("luks1", true), ("luks2", true)] {
+        let world = World::new();
+        let volume = world.luks("v", &Luks { kind, detached, ..Luks::default() });
+        let key = world.file("key", KEY.as_bytes());
+        world.attach(&volume, &key, STRICT).says("data1 unlocked");
+        let status = world.run(&["status", "--json", "data1"]).says("");
+        let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+        assert_eq!(status[0]["header"].is_string(), detached, "{status}");
+        world.attach(&volume, &key, STRICT).says("data1 is already unlocked");
+        assert_eq!(world.read_and_close(), "hello from v\n");
+    }
+}
+
+#[test]
+#[ignore = "needs root: make check-root"]
+fn a_header_that_encrypts_nothing_is_refused_before_a_key_is_tried() {
+    for kind in ["luks1", "luks2"] {
+        let world = World::new();
+        let arguments = ["--cipher", "null"];
+        let volume = world.luks(
+            "v",
+            &Luks { kind, key: b"", filesystem: false, arguments: &arguments, ..Luks::default() },
+        );
+        // Not even asked for: there is no key file.
+        let refused = world.attach(&volume, "/nonexistent/key", STRICT).refuses(
+            76,
+            &["header-policy=strict refuses the header in /dev/loop", "has the cipher cipher_null"],
+        );
+        assert!(!refused.stderr.contains("/nonexistent/key"), "{refused:#?}");
+        world.nothing_is_left();
+    }
+}
+
+#[test]
+#[ignore = "needs root: make check-root"]
+fn what_the_header_switches_on_by_itself_does_not_count() {
+    let world = World::new();
+    let volume = world.luks("v", &Luks::default());
+    let key = world.file("key", KEY.as_bytes());
+    let options = ["--key-file", &key, "--persistent", "--allow-discards"];
+    tool(&[&["cryptsetup", "open", &volume.device, "making"][..], &options].concat(), b"");
+    tool(&["cryptsetup", "close", "making"], b"");
+    for (options, discards) in [("", true), (STRICT, false), (&format!("{STRICT},discard"), true)] {
+        world.attach(&volume, &key, options).says("data1 unlocked");
+        let table = tool(&["dmsetup", "table", "data1"], b"");
+        assert_eq!(table.contains("allow_discards"), discards, "{options}: {table}");
+        tool(&["cryptsetup", "close", "data1"], b"");
+    }
+}
+
+/// A run that waits for the key disk, which comes after the header.
+fn waiting(device: &str) -> Child {
+    let options = format!("timeout=120,{STRICT}");
+    let mut run = Command::new(env!("CARGO_BIN_EXE_bek-unlock"))
+        .args(["attach", "data1", device, "LinuxPassPhraseFileName", &options])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !has_sealed_copy(run.id()) {
+        assert_eq!(run.try_wait().unwrap(), None, "it ended without a copy");
+        std::thread::yield_now();
+    }
+    run
+}
+
+/// Whether the process has the header in memory, where nobody can change it any more.
+fn has_sealed_copy(pid: u32) -> bool {
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    files.map_while(Result::ok).map(|file| file.path()).any(|path| {
+        fs::read_link(&path).is_ok_and(|name| name.starts_with("/memfd:luks-header (deleted)"))
+            && File::open(&path).is_ok_and(|copy| {
+                let seals = fcntl(&copy, FcntlArg::F_GET_SEALS).unwrap();
+                SealFlag::from_bits_retain(seals).contains(SealFlag::F_SEAL_WRITE)
+            })
+    })
+}
+
+#[test]
+#[ignore = "needs root: make check-root"]
+fn a_header_that_is_swapped_after_the_look_changes_nothing() {
+    let world = World::new();
+    let volume = world.luks("v", &Luks::default());
+    let before = tool(&["cryptsetup", "luksUUID", &volume.device], b"");
+    let run = waiting(&volume.device);
+    let other = [
+        "cryptsetup",
+        "luksFormat",
+        "--batch-mode",
+        "--type",
+        "luks2",
+        "--cipher",
+        "null",
+        "--pbkdf",
+        "pbkdf2",
+        "--pbkdf-force-iterations",
+        "1000",
+        "--key-file",
+        "-",
+        &volume.device,
+    ];
+    tool(&other, b"");
+    assert_ne!(tool(&["cryptsetup", "luksUUID", &volume.device], b""), before);
+    world.key_disk(&[("LinuxPassPhraseFileName", KEY.as_bytes())]);
+    let output = run.wait_with_output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    let table = tool(&["dmsetup", "table", "data1"], b"");
+    assert!(table.contains(" crypt aes-xts-plain64 "), "{table}");
+    assert_eq!(world.read_and_close(), "hello from v\n");
+}
