@@ -24,7 +24,7 @@ fn limited(world: &World) -> bool {
     let made = fs::write(Path::new(GROUPS).join("cgroup.subtree_control"), "+memory")
         .and_then(|()| fs::create_dir(GROUP))
         .and_then(|()| fs::write(Path::new(GROUP).join("memory.max"), LIMIT));
-    match made {
+    match &made {
         Ok(()) => world.undo(&["rmdir", GROUP]),
         Err(error) => println!("left out: no control group with a limit: {error}"),
     }

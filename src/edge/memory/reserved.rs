@@ -4,9 +4,9 @@
 //! nobody waits for one that was killed. The directory has a lock of its own, for the moment in
 //! which one process looks and adds.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -58,8 +58,9 @@ impl Reservations {
     /// deadline.
     pub fn lock(&self) -> io::Result<Option<Locked<'_>>> {
         if let Some(parent) = self.directory.parent() {
-            // What status reads is beside it, and is for everybody.
-            DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+            fs::create_dir_all(parent)?;
+            // As state.rs has it, whoever comes first: what status reads is beside these.
+            fs::set_permissions(parent, Permissions::from_mode(0o755))?;
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         let lock = try_lock(self.open("lock", true)?)?;
