@@ -1,8 +1,8 @@
 //! header-policy=strict: what a header may ask for, by a list of what is allowed.
 //!
-//! Who can write to a disk or to /boot can put a header of his own there: one whose keyslots or
-//! sectors are not encrypted at all opens with whatever key is tried, and what is written to the
-//! volume from then on is there for him to read. So everything that decides how keys and sectors
+//! Nothing authenticates a header. Who can write to a disk or to /boot can change the cipher of the
+//! sectors to none: the keyslots stay as they are, so the volume's own key opens it, and what is
+//! written from then on is there for him to read. So everything that decides how keys and sectors
 //! are protected has to be on a list, and everything that says where something lies has to be where
 //! libcryptsetup's own tools put it. What is not known is refused.
 //!
