@@ -76,9 +76,15 @@ pub(super) struct Segment {
     pub flags: Vec<String>,
 }
 
+/// How sectors are authenticated. Newer fields divide the volume's key in other ways.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Integrity {
     pub r#type: String,
+    #[serde(rename = "journal_encryption")]
+    pub _journal_encryption: String,
+    #[serde(rename = "journal_integrity")]
+    pub _journal_integrity: String,
 }
 
 #[derive(Deserialize)]

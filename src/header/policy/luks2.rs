@@ -166,7 +166,7 @@ impl Segment {
     fn check(&self, key: u64, header: u64, data: Data) -> Result<(), Refusal> {
         let own = match &self.integrity {
             None => 0,
-            Some(Integrity { r#type }) => {
+            Some(Integrity { r#type, .. }) => {
                 let known = INTEGRITY.iter().find(|(name, _)| name == r#type);
                 let unknown = || refuse(format!("the volume has the integrity {}", shown(r#type)));
                 known.ok_or_else(unknown)?.1

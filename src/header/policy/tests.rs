@@ -45,12 +45,51 @@ fn json(bytes: &[u8]) -> String {
 
 /// What is said of a header in which the first `from` of each copy is `to`.
 fn edited(bytes: &[u8], from: &str, to: &str) -> String {
-    let (mut bytes, old) = (bytes.to_vec(), json(bytes));
-    assert!(old.contains(from), "{from} is not in {old}");
-    let new = old.replacen(from, to, 1);
+    edited_at(bytes, &[(from, to)])
+}
+
+/// The same for several of them.
+fn edited_at(bytes: &[u8], edits: &[(&str, &str)]) -> String {
+    let (mut bytes, mut new) = (bytes.to_vec(), json(bytes));
+    for (from, to) in edits {
+        assert!(new.contains(from), "{from} is not in {new}");
+        new = new.replacen(from, to, 1);
+    }
     put(&mut bytes, 0, &new);
     put(&mut bytes, COPY, &new);
     said(&bytes, whole())
+}
+
+/// The volume's cipher with this authentication, as `luksFormat --integrity` writes it.
+fn mac(name: &str) -> String {
+    let journal = "\"journal_encryption\":\"none\",\"journal_integrity\":\"none\"";
+    format!("\"integrity\":{{\"type\":\"{name}\",{journal}}},{SEGMENT}")
+}
+
+/// How the volume's cipher is written; the keyslot's is followed by its key's size.
+const SEGMENT: &str = "\"encryption\":\"aes-xts-plain64\",\"sector_size\"";
+
+#[test]
+fn authenticated_sectors_need_a_key_of_their_own() {
+    let bytes = header("luks2", &[]);
+    let key = |bytes: &str| format!("\"key_size\":{bytes},\"af\"");
+    let room = ("\"size\":\"258048\"", "\"size\":\"520192\"");
+    let volume = |key: &str, name: &str| {
+        edited_at(&bytes, &[("\"key_size\":64,\"af\"", key), room, (SEGMENT, &mac(name))])
+    };
+    for (size, name, words) in [
+        ("96", "hmac(sha256)", "ok"),
+        ("128", "hmac(sha512)", "ok"),
+        ("64", "hmac(sha256)", "ok"),
+        ("128", "hmac(sha256)", "the volume has a key of 768 bits"),
+        ("64", "hmac(sha512)", "the volume has a key of 0 bits"),
+        ("96", "none", "the volume has the integrity none"),
+        ("96", "hmac(md5)", "the volume has the integrity hmac(md5)"),
+        ("96", "x\",\"key_size\":\"32", "its JSON is not as cryptsetup writes it"),
+    ] {
+        let said = volume(&key(size), name);
+        assert!(said.contains(words), "{size} {name}: {said}");
+    }
 }
 
 #[test]
@@ -73,11 +112,9 @@ fn what_weakens_a_luks2_volume_is_refused() {
     let bytes = header("luks2", &[]);
     assert_eq!(edited(&bytes, "\"tokens\"", "\"tokens\""), "ok");
     let cipher = "\"encryption\":\"aes-xts-plain64\"";
-    let (area, segment) = (format!("{cipher},\"key_size\""), format!("{cipher},\"sector_size\""));
-    let (area, segment) = (area.as_str(), segment.as_str());
+    let (area, segment) = (&*format!("{cipher},\"key_size\""), SEGMENT);
     let null = "\"encryption\":\"cipher_null-ecb\"";
     let cbc = "\"encryption\":\"aes-cbc-essiv:sha256\"";
-    let mac = |name: &str| format!("\"integrity\":{{\"type\":\"{name}\"}},{segment}");
     for (from, to, words) in [
         (area, &*format!("{null},\"key_size\""), "keyslot 0 has the cipher cipher_null-ecb"),
         (segment, &format!("{null},\"sector_size\""), "the volume has the cipher cipher_null-ecb"),
@@ -85,9 +122,6 @@ fn what_weakens_a_luks2_volume_is_refused() {
         (segment, "\"encryption\":\"\\u001b[31m\",\"sector_size\"", "has the cipher ?[31m"),
         (segment, "\"encryption\":\"\",\"sector_size\"", "has the cipher \"\""),
         (segment, "\"encryption\":\"twofish-xts-plain64\",\"sector_size\"", "ok"),
-        (segment, &mac("none"), "the volume has the integrity none"),
-        // 512 bits are not those of the cipher and of the authentication.
-        (segment, &mac("hmac(sha512)"), "the volume has a key of 0 bits"),
         ("\"type\":\"crypt\"", "\"type\":\"linear\"", "the volume is not laid out"),
         ("\"type\":\"luks2\"", "\"type\":\"reencrypt\"", "keyslot 0 is of the kind reencrypt"),
         ("\"type\":\"raw\"", "\"type\":\"none\"", "keyslot 0 is of the kind none"),
