@@ -18,8 +18,8 @@ use crate::recovery::refusal::Refusal;
 use crate::volume::{DeviceSpec, KeyFileName, VolumeName};
 
 pub use facts::{
-    Denied, FileProblem, PassedOver, SecretProblem, SignInRefusal, TransportProblem, TrustProblem,
-    Unreachable,
+    Denied, FileProblem, PassedOver, SecretProblem, Shortage, SignInRefusal, TransportProblem,
+    TrustProblem, Unreachable,
 };
 pub use text::{printable, seconds, short};
 
@@ -155,6 +155,13 @@ pub enum Kind {
         /// Who uses it: mount points, mappings, swap.
         holders: Vec<String>,
     },
+    /// The header asks for what `header-policy=strict` does not allow. Blame: whoever wrote it.
+    HeaderRefused {
+        /// The device or header file.
+        path: PathBuf,
+        /// What it asks for.
+        reason: String,
+    },
     /// No LUKS header or BitLocker metadata where they should be, or such as this libcryptsetup
     /// cannot use.
     HeaderUnusable {
@@ -230,8 +237,8 @@ pub enum Kind {
     MemoryShort {
         /// What it asks for, in KiB.
         needed_kib: u64,
-        /// MemAvailable, in KiB.
-        available_kib: u64,
+        /// What there is.
+        shortage: Shortage,
     },
     /// IMDS did not answer in time.
     MetadataUnreachable(Unreachable),
@@ -346,6 +353,7 @@ impl Kind {
             Self::ConfigurationUnreadable { .. } => "configuration-unreadable",
             Self::ContentUnrecognized => "content-unrecognized",
             Self::DeviceInUse { .. } => "device-in-use",
+            Self::HeaderRefused { .. } => "header-refused",
             Self::HeaderUnusable { .. } => "header-unusable",
             Self::IdentityMissing { .. } => "identity-missing",
             Self::Internal { .. } => "internal",
@@ -418,7 +426,8 @@ impl Kind {
             Self::MetadataUnreachable(_)
             | Self::SignInUnreachable { .. }
             | Self::VaultUnreachable { .. } => exit::UNREACHABLE,
-            Self::KeyMalformed { .. }
+            Self::HeaderRefused { .. }
+            | Self::KeyMalformed { .. }
             | Self::MaterialRefused { .. }
             | Self::MetadataUntrusted { .. }
             | Self::SignInUntrusted { .. }

@@ -13,7 +13,9 @@ use crate::volume::HeaderSpec;
 use identity::Identity;
 
 pub mod choice;
+pub mod cost;
 pub mod identity;
+pub mod policy;
 
 /// The name of ADE's header for the root disk, on /boot and in its initramfs.
 const ADE_NAME: &str = "osluksheader";
@@ -21,7 +23,7 @@ const ADE_NAME: &str = "osluksheader";
 /// Where ADE's scripts leave copies of it in the image (crypt-ade-hook, 91ade).
 const ADE_COPIES: [&str; 2] = ["/boot/luks/osluksheader", "/osluksheader"];
 
-/// A detached header that was read.
+/// A detached header that was read; or one inside its device, which [`Headers::inside`] copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DetachedHeader {
     /// Where it is.
@@ -30,9 +32,16 @@ pub struct DetachedHeader {
     pub identity: Identity,
     /// Whether it is a file of the initramfs, and so the header of the day the image was made.
     pub in_image: bool,
-    /// Its bytes in memory, as a path that libcryptsetup can open; valid while the [`Headers`] that
+    /// Its bytes in memory, where nobody can change them, as a path that libcryptsetup can open; valid while the [`Headers`] that
     /// read it is there.
     pub copy: PathBuf,
+}
+
+impl DetachedHeader {
+    /// Whether it is apart from `device`, whose header it is.
+    pub fn is_apart_from(&self, device: &Path) -> bool {
+        !matches!(&self.spec, HeaderSpec::Path(path) if path == device)
+    }
 }
 
 /// Reads detached headers. Every call is one look at what is there now.
@@ -45,6 +54,17 @@ pub trait Headers {
     /// Errors: [`Kind::HeaderUnusable`] for what is there and is no whole header, or cannot be
     /// read.
     fn read(&mut self, spec: &HeaderSpec, alone: bool) -> Result<Option<DetachedHeader>, Kind>;
+
+    /// The header inside `device`, copied like one that is apart; its `spec` is the device.
+    ///
+    /// Errors: [`Kind::HeaderUnusable`] where there is no LUKS header, or it cannot be read.
+    fn inside(&mut self, device: &Path) -> Result<DetachedHeader, Kind>;
+
+    /// Checks the copy of a header of `device` by [`policy::check`].
+    ///
+    /// Errors: [`Kind::HeaderRefused`]; [`Kind::HeaderUnusable`] where it or the device cannot be
+    /// read.
+    fn check(&mut self, header: &DetachedHeader, device: &Path) -> Result<(), Kind>;
 
     /// The copies that may stand in for it ([`stand_ins`]); none but in an initramfs.
     fn copies(&mut self, spec: &HeaderSpec) -> Vec<DetachedHeader>;

@@ -8,7 +8,7 @@
 
 use crate::azure::way::Way;
 use crate::error::{
-    Denied, Error, FileProblem, Goal, Kind, SecretProblem, TransportProblem, TrustProblem,
+    Denied, Error, FileProblem, Goal, Kind, SecretProblem, Shortage, TransportProblem, TrustProblem,
 };
 
 mod flags;
@@ -53,6 +53,15 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
         Kind::DeviceInUse { .. } => &[
             "is it a disk of this machine? see: lsblk -o NAME,SIZE,FSTYPE,MOUNTPOINTS",
             "if not, unmount it and close what is open on it, then try again",
+        ],
+        Kind::HeaderRefused { reason, .. }
+            if reason.starts_with("it requires online-reencrypt") =>
+        {
+            &["let its reencryption end first: cryptsetup reencrypt --resume-only"]
+        }
+        Kind::HeaderRefused { .. } => &[
+            "did somebody change it? compare: cryptsetup luksDump, and a backup of it",
+            "if it is meant to be so, take header-policy= out of its line in /etc/bektab",
         ],
         Kind::HeaderUnusable { reason, .. } if is_absent(reason) => &[
             "is its disk attached? see: lsblk -o NAME,SIZE,FSTYPE,UUID",
@@ -124,6 +133,9 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
             "to try another key name it in the third field; see bektab(5)",
         ],
         Kind::MaterialRefused { refusal, .. } => material::refused(refusal),
+        Kind::MemoryShort { shortage: Shortage::Group { .. }, .. } => {
+            &["raise MemoryMax= of its unit or slice; see: systemctl cat, systemd-cgls"]
+        }
         Kind::MemoryShort { .. } => &[
             "start the VM in a size with more memory, then lower the cost:",
             "cryptsetup luksConvertKey --pbkdf-memory KIB DEVICE",

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::error::Kind;
+use crate::error::{Kind, Shortage};
 use crate::header::DetachedHeader;
 use crate::secret::Secret;
 use crate::volume::{Options, VolumeName};
@@ -205,8 +205,17 @@ pub enum OpenFailure {
     WrongKey,
 }
 
-/// The machine's memory.
+/// The machine's memory, as far as KDFs share it.
 pub trait Memory {
-    /// `MemAvailable` of proc(5), in KiB; `None` when it cannot be read.
-    fn available_kib(&self) -> Option<u64>;
+    /// Sets `needed_kib` of memory aside for one KDF of this process, which begins now; every
+    /// process on the machine sees it.
+    ///
+    /// Errors: what there is of it, when that is not enough.
+    fn reserve(&self, needed_kib: u64) -> Result<Box<dyn Reserved>, Shortage>;
 }
+
+/// Memory that is set aside until this is dropped, or its process ends.
+pub trait Reserved: fmt::Debug {}
+
+/// No memory.
+impl Reserved for () {}

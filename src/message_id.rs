@@ -42,6 +42,8 @@ kinds! {
         "f604b9e2134b410393ff01efab2598cb",
     Kind::DeviceInUse { .. } => "device-in-use"
         "82b4caa24dc83f7f01eccb805d542d81",
+    Kind::HeaderRefused { .. } => "header-refused"
+        "acfa021f7d02d1bc05d46281c7945f12",
     Kind::HeaderUnusable { .. } => "header-unusable"
         "58af0d5eaa3346809d312eee03425428",
     Kind::IdentityMissing { .. } => "identity-missing"

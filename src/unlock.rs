@@ -23,6 +23,7 @@ use attempt::{Attempt, Fit};
 use rounds::ask_all;
 use verify::verify;
 
+pub mod admission;
 mod attempt;
 #[cfg(test)]
 mod fake;

@@ -15,7 +15,9 @@ use crate::azure::id::SecretId;
 pub use device::{DeviceSpec, udev_escape};
 pub use header::HeaderSpec;
 pub use network::Network;
-pub use options::{Content, Encryption, Identity, KekAlgorithm, Limit, Options, is_uuid};
+pub use options::{
+    Content, Encryption, HeaderPolicy, Identity, KekAlgorithm, Limit, Options, is_uuid,
+};
 
 mod device;
 pub mod header;

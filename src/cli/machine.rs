@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::edge::block::BlockDevices;
 use crate::edge::header::SystemHeaders;
 use crate::edge::mapping::MappedDevices;
-use crate::edge::memory::MemInfo;
+use crate::edge::memory::MachineMemory;
 use crate::mapping::Luks;
 use crate::unlock::World;
 
@@ -16,7 +16,7 @@ pub struct Machine {
     /// What was read of detached headers stays readable as long as this is there.
     pub headers: SystemHeaders,
     mapped: MappedDevices,
-    memory: MemInfo,
+    memory: MachineMemory,
 }
 
 impl Machine {
@@ -27,7 +27,7 @@ impl Machine {
             devices: BlockDevices::new(),
             headers: SystemHeaders::new(copies),
             mapped: MappedDevices::new(root),
-            memory: MemInfo::new(root),
+            memory: MachineMemory::new(root),
         }
     }
 

@@ -60,6 +60,11 @@ const TABLE: &[Row] = &[
     option(&["content"], Bektab, One(|o, v| value::content(v).map(|content| o.content = content))),
     option(&["discard"], Crypttab, Flag(|o| o.discard = true)),
     option(&["header"], Crypttab, One(|o, v| put(&mut o.header, value::header(v)))),
+    option(
+        &["header-policy"],
+        Bektab,
+        One(|o, v| value::header_policy(v).map(|policy| o.header_policy = policy)),
+    ),
     option(&["identity"], Bektab, One(|o, v| put(&mut o.identity, value::identity(v)))),
     option(&["kek"], Bektab, One(|o, v| put(&mut o.kek, value::kek(v)))),
     option(&["kek-algorithm"], Bektab, One(|o, v| put(&mut o.kek_algorithm, value::algorithm(v)))),
@@ -96,7 +101,7 @@ fn put<T>(place: &mut Option<T>, value: Result<T, Fault>) -> Result<(), Fault> {
 }
 
 /// Options that only LUKS has a use for.
-const NOT_WITH_BITLK: [&str; 3] = ["header", "key-slot", "luks"];
+const NOT_WITH_BITLK: [&str; 4] = ["header", "header-policy", "key-slot", "luks"];
 
 /// Which of the options `seen` cannot stand beside this one.
 pub(super) fn opposed(name: &str, seen: &[&'static str]) -> Option<&'static str> {

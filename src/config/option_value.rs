@@ -8,7 +8,7 @@ use super::timespan;
 use super::url::{self, Wanted};
 use crate::azure::id::{Host, KeyId, VaultUrl};
 use crate::volume::header::{HeaderSpec, device_colon};
-use crate::volume::{Content, DeviceSpec, Identity, KekAlgorithm, Limit, is_uuid};
+use crate::volume::{Content, DeviceSpec, HeaderPolicy, Identity, KekAlgorithm, Limit, is_uuid};
 
 /// Key Vault's longest tag value (Microsoft, "About Azure Key Vault keys, secrets and
 /// certificates").
@@ -51,6 +51,18 @@ pub(super) fn header(value: &Value) -> Result<HeaderSpec, Fault> {
         }
         _ => value.fault("not an absolute path"),
     })
+}
+
+/// `header-policy=`.
+pub(super) fn header_policy(value: &Value) -> Result<HeaderPolicy, Fault> {
+    match value.as_str() {
+        "any" => Ok(HeaderPolicy::Any),
+        "strict" => Ok(HeaderPolicy::Strict),
+        other => {
+            let meant = nearest(other, ["any", "strict"]);
+            Err(value.fault("a header policy is \"any\" or \"strict\"").suggest(meant))
+        }
+    }
 }
 
 /// `identity=`.

@@ -121,7 +121,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::volume::{Content, Encryption, HeaderSpec, Limit};
+    use crate::volume::{Content, Encryption, HeaderPolicy, HeaderSpec, Limit};
 
     fn options(raw: &str) -> Options {
         parse(Word { raw, column: 0 }).unwrap_or_else(|fault| panic!("{raw}: {fault:?}"))
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn values_reach_their_fields() {
-        let all = "ca=/etc/ca.pem,content=any,header=/boot/h,kek-algorithm=rsa-oaep-256,key-slot=3,\
+        let all = "ca=/etc/ca.pem,content=any,header=/boot/h,header-policy=strict,kek-algorithm=rsa-oaep-256,key-slot=3,\
                    kek=https://v.vault.azure.net/keys/k/1,machine-name=vm\\0541,timeout=2min,\
                    vault=https://v.vault.azure.net/,vault-suffix=a.b,vault-suffix=c.d,\
                    identity=resource-id:/subscriptions/s,x-systemd.device-timeout=0";
@@ -180,6 +180,7 @@ mod tests {
         assert_eq!(options.ca.as_deref(), Some("/etc/ca.pem".as_ref()));
         assert_eq!(options.content, Content::Any);
         assert_eq!(options.header, HeaderSpec::parse("/boot/h"));
+        assert_eq!(options.header_policy, HeaderPolicy::Strict);
         assert_eq!(options.kek_algorithm.map(|name| name.as_str()), Some("RSA-OAEP-256"));
         assert_eq!(options.key_slot, Some(3));
         assert!(options.kek.is_some() && options.identity.is_some() && options.vault.is_some());
@@ -221,6 +222,8 @@ mod tests {
             ("luks,bitlk", 5, 5, "\"bitlk\" excludes \"luks\"", None),
             ("bitlk,nofail,luks", 13, 4, "\"luks\" excludes \"bitlk\"", None),
             ("bitlk,header=/a", 6, 6, "\"header\" excludes \"bitlk\"", None),
+            ("header-policy=any,bitlk", 18, 5, "\"bitlk\" excludes \"header-policy\"", None),
+            ("header-policy=strikt", 14, 6, "\"any\" or \"strict\"", Some("strict")),
             ("key-slot=0,bitlk", 11, 5, "\"bitlk\" excludes \"key-slot\"", None),
             ("nofail ", 0, 7, "unknown option", Some("nofail")),
         ] {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::ade::KEY_DISK_MOUNT;
 use super::bektab;
 use super::line::Line;
-use crate::volume::{Content, Encryption, KeySpec, Limit, Options, Volume};
+use crate::volume::{Content, Encryption, HeaderPolicy, KeySpec, Limit, Options, Volume};
 
 /// Why a volume cannot be a line of bektab(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,7 @@ fn options(options: &Options) -> Option<String> {
         discard,
         encryption,
         header,
+        header_policy,
         identity,
         initrd,
         kek,
@@ -122,6 +123,9 @@ fn options(options: &Options) -> Option<String> {
     if let Some(header) = header {
         header.path().to_str()?;
         put("header", &header.to_string());
+    }
+    if *header_policy == HeaderPolicy::Strict {
+        put("header-policy", "strict");
     }
     if let Some(identity) = identity {
         put("identity", &identity.to_string());

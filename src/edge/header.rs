@@ -2,7 +2,7 @@
 //! and the copies in an initramfs.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::edge::mount::{self, How, Problem};
 use crate::edge::probe;
 use crate::error::Kind;
 use crate::header::identity::{self, Identity};
-use crate::header::{DetachedHeader, Headers, stand_ins};
+use crate::header::{DetachedHeader, Headers, policy, stand_ins};
 use crate::initramfs::fstab;
 use crate::volume::{DeviceSpec, HeaderSpec};
 
@@ -79,6 +79,28 @@ impl Headers for SystemHeaders {
         let header = DetachedHeader { spec: spec.clone(), identity, in_image, copy: copied };
         self.read.push(copy);
         Ok(Some(header))
+    }
+
+    fn inside(&mut self, device: &Path) -> Result<DetachedHeader, Kind> {
+        let spec = HeaderSpec::Path(device.to_owned());
+        let read = open(device).and_then(take_copy);
+        let (copy, identity) = read.map_err(|error| unusable(&spec, words(&error)))?;
+        let copied = path_of(&copy);
+        self.read.push(copy);
+        Ok(DetachedHeader { spec, identity, in_image: false, copy: copied })
+    }
+
+    fn check(&mut self, header: &DetachedHeader, device: &Path) -> Result<(), Kind> {
+        let opened = open(device).and_then(|mut device| {
+            let size = device.seek(SeekFrom::End(0))?;
+            Ok((File::open(&header.copy)?, size))
+        });
+        let (mut copy, size) = opened.map_err(|error| unusable(&header.spec, words(&error)))?;
+        let data = policy::Data { size, apart: header.is_apart_from(device) };
+        policy::check(&mut copy, data).map_err(|refusal| Kind::HeaderRefused {
+            path: PathBuf::from(header.spec.to_string()),
+            reason: refusal.to_string(),
+        })
     }
 
     fn copies(&mut self, spec: &HeaderSpec) -> Vec<DetachedHeader> {

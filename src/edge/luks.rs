@@ -24,7 +24,6 @@ use words::{errno, forward_log, header_failure, internal};
 
 mod activate;
 mod bitlk;
-mod cost;
 pub mod format;
 pub mod keyslots;
 mod read;
@@ -57,7 +56,7 @@ impl Luks for Libcryptsetup {
         // Before LUKS is looked for, which mends what it takes for damaged. What is at the start of
         // the device decides, not what somebody says of it.
         if probe::is_bitlocker(device) {
-            return load_bitlocker(device, detached.is_some());
+            return load_bitlocker(device, detached);
         }
         let copy = detached.map(|header| header.copy.as_path());
         let metadata = match detached {
@@ -65,8 +64,9 @@ impl Luks for Libcryptsetup {
             None => device.to_owned(),
         };
         let mut crypt = load(device, copy, &metadata)?;
-        let (header, costly) = read::header(&mut crypt, detached.is_some())
-            .map_err(|error| header_failure(&metadata, &error))?;
+        let apart = detached.is_some_and(|header| header.is_apart_from(device));
+        let (header, costly) =
+            read::header(&mut crypt, apart).map_err(|error| header_failure(&metadata, &error))?;
         let moving = detached.and_then(|header| match header.identity.reencryption {
             Reencryption::None => None,
             Reencryption::Between => Some((header.spec.clone(), false)),
@@ -97,9 +97,13 @@ fn load(device: &Path, apart: Option<&Path>, metadata: &Path) -> Result<CryptDev
 }
 
 /// The same for BitLocker, whose header is never apart.
-fn load_bitlocker(device: &Path, apart: bool) -> Result<Box<dyn LuksDevice>, Kind> {
-    if apart {
-        let reason = "it is BitLocker, and its line says header=".to_owned();
+fn load_bitlocker(
+    device: &Path,
+    copied: Option<&DetachedHeader>,
+) -> Result<Box<dyn LuksDevice>, Kind> {
+    if let Some(header) = copied {
+        let option = if header.is_apart_from(device) { "header=" } else { "header-policy=" };
+        let reason = format!("it is BitLocker, and its line says {option}");
         return Err(Kind::HeaderUnusable { path: device.to_owned(), reason });
     }
     words::forget();
@@ -147,7 +151,7 @@ struct Loaded {
     moving: Option<(HeaderSpec, bool)>,
     /// The mapping this run made; signals wait until it was looked at, too.
     made: Option<(VolumeName, PutOff)>,
-    /// Keyslots over what cost.rs allows, and their iterations.
+    /// Keyslots over what header/cost.rs allows, and their iterations.
     costly: Vec<(u32, u32)>,
 }
 

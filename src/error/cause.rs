@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{FileProblem, Kind, SecretProblem, TrustProblem, seconds, short};
+use super::{FileProblem, Kind, SecretProblem, Shortage, TrustProblem, seconds, short};
 use crate::volume::{DeviceSpec, KeyFileName};
 
 impl fmt::Display for Kind {
@@ -21,6 +21,9 @@ impl fmt::Display for Kind {
             }
             Self::DeviceInUse { device, holders } => {
                 write!(f, "this machine uses {}: {}", device.display(), holders.join(", "))
+            }
+            Self::HeaderRefused { path, reason } => {
+                write!(f, "header-policy=strict refuses the header in {}: {reason}", path.display())
             }
             Self::HeaderUnusable { path, reason } => {
                 write!(f, "no usable header in {}: {reason}", path.display())
@@ -79,15 +82,13 @@ impl fmt::Display for Kind {
             }
             Self::MaterialRefused { what, refusal } => write!(f, "{what} {refusal}"),
             // The kernel's word instead of a comparison: how much would have done is not known.
-            Self::MemoryShort { available_kib: 0, .. } => {
+            Self::MemoryShort { shortage: Shortage::Kernel | Shortage::Busy, .. } => {
                 f.write_str("the keyslot's KDF got not enough memory")
             }
-            Self::MemoryShort { needed_kib, available_kib } => write!(
-                f,
-                "the keyslot's KDF needs {} MiB of memory, {} MiB are free",
-                needed_kib / 1024,
-                available_kib / 1024
-            ),
+            Self::MemoryShort { needed_kib, shortage } => {
+                let needed = needed_kib.div_ceil(1024);
+                write!(f, "the keyslot's KDF needs {needed} MiB of memory, {shortage}")
+            }
             Self::MetadataUnreachable(unreachable) => {
                 write!(f, "metadata service 169.254.169.254: {unreachable}")
             }
@@ -247,8 +248,17 @@ mod tests {
 
     #[test]
     fn no_memory_is_not_said_to_be_0_mib() {
-        let text = Kind::MemoryShort { needed_kib: 0, available_kib: 0 }.to_string();
-        assert_eq!(text, "the keyslot's KDF got not enough memory");
+        let text = |shortage| Kind::MemoryShort { needed_kib: 65_537, shortage }.to_string();
+        assert_eq!(text(Shortage::Kernel), "the keyslot's KDF got not enough memory");
+        for (shortage, words) in [
+            (Shortage::Free { kib: 2047, others: 0 }, "1 MiB are free"),
+            (Shortage::Free { kib: 0, others: 2 }, "0 MiB are free beside 2 other KDFs"),
+            (Shortage::Machine { kib: 4096 }, "the machine has 4 MiB"),
+            (Shortage::Group { kib: 4096 }, "its control group may have 4 MiB"),
+        ] {
+            let expected = format!("the keyslot's KDF needs 65 MiB of memory, {words}");
+            assert_eq!(text(shortage), expected);
+        }
     }
 
     #[test]

@@ -25,6 +25,54 @@ pub enum FileProblem {
     Unreadable(String),
 }
 
+/// Why a KDF does not have the memory that it needs; in KiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// Another process is just being given memory.
+    Busy,
+    /// So much is free now, beside what KDFs of other processes have set aside.
+    Free {
+        /// How much.
+        kib: u64,
+        /// How many they are.
+        others: usize,
+    },
+    /// A control group of this process may not have more: `MemoryMax=` of systemd.
+    Group {
+        /// Than this.
+        kib: u64,
+    },
+    /// The kernel refused it; how much would have done is not known.
+    Kernel,
+    /// The machine has not more.
+    Machine {
+        /// Than this.
+        kib: u64,
+    },
+}
+
+impl Shortage {
+    /// Whether it may be otherwise in a moment.
+    pub fn may_end(self) -> bool {
+        matches!(self, Self::Busy | Self::Free { .. })
+    }
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy | Self::Kernel => f.write_str("which it did not get"),
+            Self::Free { kib, others: 0 } => write!(f, "{} MiB are free", kib / 1024),
+            Self::Free { kib, others } => {
+                let s = if *others == 1 { "" } else { "s" };
+                write!(f, "{} MiB are free beside {others} other KDF{s}", kib / 1024)
+            }
+            Self::Group { kib } => write!(f, "its control group may have {} MiB", kib / 1024),
+            Self::Machine { kib } => write!(f, "the machine has {} MiB", kib / 1024),
+        }
+    }
+}
+
 /// How a service was not reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreachable {

@@ -13,7 +13,7 @@ use crate::error::printable;
 use crate::secret::Secret;
 
 mod luks1;
-mod luks2;
+pub(super) mod luks2;
 
 /// The most that a header and its keyslots may take, in bytes. ADE's file has 32 MiB, cryptsetup's
 /// own default is 16 MiB.
@@ -23,7 +23,7 @@ pub const EXTENT_MAX: u64 = 64 << 20;
 /// LUKS2's areas before the keyslots.
 pub const HEAD: usize = 4 << 20;
 
-const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";
+pub(super) const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";
 
 /// Who a header is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub fn metadata(source: &mut (impl Read + Seek)) -> Result<Secret, Problem> {
 }
 
 /// `N` bytes at `offset`; `None` where `source` has fewer.
-fn bytes_at<const N: usize>(
+pub(super) fn bytes_at<const N: usize>(
     source: &mut (impl Read + Seek),
     offset: u64,
 ) -> io::Result<Option<[u8; N]>> {
@@ -115,7 +115,7 @@ fn text(field: &[u8]) -> String {
 }
 
 /// `N` bytes of a block that has them.
-fn field<const N: usize>(block: &[u8], offset: usize) -> [u8; N] {
+pub(super) fn field<const N: usize>(block: &[u8], offset: usize) -> [u8; N] {
     let slice = block.get(offset..).and_then(|rest| rest.first_chunk());
     slice.copied().unwrap_or([0; N])
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::LOOK_AGAIN;
 use crate::deadline::Deadline;
-use crate::error::{Kind, exit};
+use crate::error::{Kind, Shortage, exit};
 use crate::key::{Candidate, KeySource, SourceName};
-use crate::mapping::{LuksDevice, Memory, OpenFailure};
+use crate::mapping::{LuksDevice, Memory, OpenFailure, Reserved};
 use crate::volume::Volume;
 
 /// How long free memory is waited for at the most: every volume of a large VM one after the other.
@@ -82,7 +82,7 @@ impl Attempt<'_, '_> {
                     (None, false) => &key.secret,
                     (None, true) => continue,
                 };
-                self.wait_for_memory()?;
+                let _memory = self.wait_for_memory()?;
                 match self.luks.open(&self.volume.name, secret, &self.volume.options) {
                     Ok(keyslot) => {
                         let origin = key.origin.clone();
@@ -96,31 +96,34 @@ impl Attempt<'_, '_> {
         Ok(None)
     }
 
-    /// Waits until the hungriest keyslot's KDF fits into free memory.
+    /// Waits until the hungriest keyslot's KDF has its memory, and sets that aside.
     ///
     /// Other volumes' KDFs give theirs back in seconds; a VM made smaller than the one that
     /// formatted the volume never has enough, and then this says so instead of the OOM killer.
-    fn wait_for_memory(&self) -> Result<(), Refusal> {
+    fn wait_for_memory(&self) -> Result<Box<dyn Reserved>, Refusal> {
         let slot = self.volume.options.key_slot;
         let slots = self.luks.header().keyslots.iter();
-        let needed = slots
+        let needed_kib = slots
             .filter(|keyslot| slot.is_none_or(|slot| slot == keyslot.number))
             .map(|keyslot| keyslot.memory_kib)
             .max()
             .unwrap_or(0);
-        let mut available = 0;
+        let short = |shortage| Kind::MemoryShort { needed_kib, shortage };
+        let mut last = None;
         let patience = self.deadline.within(MEMORY_PATIENCE);
-        let fits: Result<_, Refusal> = patience.poll(LOOK_AGAIN, || {
-            available = self.memory.available_kib().unwrap_or(u64::MAX);
-            Ok((needed <= available).then_some(()))
-        });
-        match fits? {
-            Some(()) => Ok(()),
-            None => Err(Refusal::Final(Kind::MemoryShort {
-                needed_kib: needed,
-                available_kib: available,
-            })),
-        }
+        let reserved = patience.poll(LOOK_AGAIN, || match self.memory.reserve(needed_kib) {
+            Ok(reserved) => Ok(Some(reserved)),
+            Err(shortage) if !shortage.may_end() => Err(Refusal::Final(short(shortage))),
+            Err(shortage) => {
+                let told = matches!(last, Some(Shortage::Free { .. }));
+                if !told && matches!(shortage, Shortage::Free { .. }) {
+                    log::info!("waiting for memory: {}", short(shortage));
+                }
+                last = Some(shortage);
+                Ok(None)
+            }
+        })?;
+        reserved.ok_or_else(|| Refusal::Final(short(last.unwrap_or(Shortage::Busy))))
     }
 }
 
@@ -196,13 +199,36 @@ mod tests {
     }
 
     #[test]
+    fn memory_that_the_machine_never_has_is_not_waited_for() {
+        let mut case = Case::new();
+        (case.keyslot_memory_kib, case.memory_total_kib) = (1_048_576, 1_048_576);
+        let (result, events, elapsed) = case.run();
+        let shortage = Shortage::Machine { kib: 1_048_576 };
+        let kind = Kind::MemoryShort { needed_kib: 1_048_576, shortage };
+        assert_eq!((result.unwrap_err().kind, elapsed), (kind, Duration::ZERO));
+        assert_eq!(events, ["ask key-disk for 90 s"]);
+    }
+
+    #[test]
+    fn memory_is_set_aside_while_a_key_is_tried_and_no_longer() {
+        let mut case = Case::new();
+        (case.keyslot_memory_kib, case.memory_kib) = (1024, 2047);
+        case.disk = vec![Ok(vec![key("wrong"), key("right")])];
+        // Both tries at once would not fit.
+        opened(case.run().0);
+    }
+
+    #[test]
     fn a_kdf_that_does_not_fit_is_an_error_before_it_runs() {
         let mut case = Case::new();
         (case.keyslot_memory_kib, case.memory_kib) = (1_048_576, 524_288);
         let (result, events, elapsed) = case.run();
         assert_eq!(
             result.unwrap_err().kind,
-            Kind::MemoryShort { needed_kib: 1_048_576, available_kib: 524_288 }
+            Kind::MemoryShort {
+                needed_kib: 1_048_576,
+                shortage: Shortage::Free { kib: 524_288, others: 0 },
+            }
         );
         assert_eq!(events, ["ask key-disk for 90 s"]);
         assert_eq!(elapsed, Duration::from_secs(90));

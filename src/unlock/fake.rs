@@ -42,6 +42,8 @@ pub struct Case {
     pub timeout: Option<Duration>,
     pub keyslot_memory_kib: u64,
     pub memory_kib: u64,
+    /// What the machine has of it, free or not.
+    pub memory_total_kib: u64,
     /// The key disk's answers, in order.
     pub disk: Vec<Result<Vec<Candidate>, Kind>>,
     /// Those of the token in the header; `None` where it has none.
@@ -75,6 +77,7 @@ impl Case {
             timeout: Some(Duration::from_secs(90)),
             keyslot_memory_kib: 0,
             memory_kib: 0,
+            memory_total_kib: u64::MAX,
             disk: vec![Ok(vec![key("right")])],
             token: None,
             vault: None,
@@ -107,7 +110,7 @@ impl Case {
         let (mut devices, mut headers) = (self.devices, self.headers);
         let (mappings, memory) = (
             FakeMappings { mapping: self.mapping, after: Cell::new(self.mapping_after) },
-            FakeMemory(self.memory_kib),
+            FakeMemory::new(self.memory_kib, self.memory_total_kib),
         );
         let clock = VirtualClock::default();
         let deadline = Deadline::start(&clock, self.timeout);

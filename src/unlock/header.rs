@@ -13,7 +13,7 @@ use crate::error::{Kind, printable};
 use crate::header::choice::{self, Chosen, Why};
 use crate::header::{DetachedHeader, Headers};
 use crate::mapping::{Format, LuksDevice};
-use crate::volume::{DeviceSpec, Encryption, HeaderSpec, Options, Volume};
+use crate::volume::{DeviceSpec, Encryption, HeaderPolicy, HeaderSpec, Options, Volume};
 
 /// How long the header that is named is waited for when a copy can stand in for it; as long as the
 /// key disk, which comes with the same controllers.
@@ -61,7 +61,16 @@ pub(super) fn load(
         Some(spec) => Some(find(spec, world.headers, deadline)?),
         None => None,
     };
-    let luks = world.luks.load(device, chosen.as_ref().map(|chosen| &chosen.header))?;
+    let strict = volume.options.header_policy == HeaderPolicy::Strict;
+    let copied = match &chosen {
+        Some(chosen) => Some(chosen.header.clone()),
+        None if strict => Some(world.headers.inside(device)?),
+        None => None,
+    };
+    if let Some(header) = copied.as_ref().filter(|_| strict) {
+        world.headers.check(header, device)?;
+    }
+    let luks = world.luks.load(device, copied.as_ref())?;
     let own = |reason| Kind::HeaderUnusable { path: device.to_owned(), reason };
     if let Some(reason) = opposed(&volume.options, luks.header().format) {
         return Err(own(reason.to_owned()));
@@ -80,8 +89,7 @@ pub(super) fn load(
         };
         return Err(Kind::HeaderUnusable { path, reason: "no keyslot is in use".to_owned() });
     }
-    let copy = chosen.as_ref().map(|chosen| chosen.header.copy.clone());
-    let bytes = copy.unwrap_or_else(|| device.to_owned());
+    let bytes = copied.map_or_else(|| device.to_owned(), |header| header.copy);
     Ok(Loaded { luks, detached: chosen.map(|chosen| (chosen.header.spec, chosen.why)), bytes })
 }
 

@@ -25,6 +25,8 @@ pub struct Options {
     pub encryption: Option<Encryption>,
     /// `header=`: detached LUKS header.
     pub header: Option<HeaderSpec>,
+    /// `header-policy=`: what a LUKS header may ask for.
+    pub header_policy: HeaderPolicy,
     /// `identity=`: which managed identity of the VM asks.
     pub identity: Option<Identity>,
     /// `x-initrd.attach`: opened in the initramfs, closed only by systemd-shutdown.
@@ -74,6 +76,7 @@ impl Default for Options {
             discard: false,
             encryption: None,
             header: None,
+            header_policy: HeaderPolicy::Any,
             identity: None,
             initrd: false,
             kek: None,
@@ -117,6 +120,15 @@ pub enum Content {
     Any,
     /// A file system, LVM, swap, RAID member or partition table.
     Filesystem,
+}
+
+/// What a LUKS header may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderPolicy {
+    /// Whatever libcryptsetup takes.
+    Any,
+    /// What is on the list of header/policy.rs, in a copy that is opened with then.
+    Strict,
 }
 
 /// A managed identity of the VM, as IMDS lets a client select it.

@@ -36,7 +36,7 @@ fn detached_headers_of_both_versions_open() {
 
 #[test]
 #[ignore = "needs root: make check-root"]
-fn argon2id_opens_one_at_a_time() {
+fn argon2id_opens() {
     let world = World::new();
     let arguments =
         ["--pbkdf", "argon2id", "--pbkdf-memory", "65536", "--pbkdf-force-iterations", "4"];

@@ -71,6 +71,7 @@ fn every_option_is_written_and_read_back() {
             "header=/h:/dev/disk/by-path/acpi-VMBUS:00-part1",
             Box::new(|o| o.header = Some(on("/h", "/dev/disk/by-path/acpi-VMBUS:00-part1"))),
         ),
+        ("header-policy=strict", Box::new(|o| o.header_policy = HeaderPolicy::Strict)),
         (&client, Box::new(|o| o.identity = Some(Identity::Client(uuid.to_owned())))),
         (&object, Box::new(|o| o.identity = Some(Identity::Object(uuid.to_owned())))),
         (

@@ -31,6 +31,31 @@ fn a_header_is_read_into_memory() {
 }
 
 #[test]
+fn the_header_inside_a_device_is_checked_in_a_copy() {
+    let image = luks(24 * 1024);
+    let mut headers = SystemHeaders::new(false);
+    let header = headers.inside(&image.path).unwrap();
+    assert!(!header.is_apart_from(&image.path) && !header.in_image);
+    headers.check(&header, &image.path).unwrap();
+    // Another header takes its place, and the device becomes too small for the data.
+    let bytes = vec![0; 16 << 20];
+    std::fs::write(&image.path, bytes).unwrap();
+    let kind = headers.check(&header, &image.path).unwrap_err();
+    assert!(kind.to_string().ends_with("byte 16777216, behind the device's end"), "{kind}");
+    let kind = headers.inside(&image.path).unwrap_err();
+    assert!(kind.to_string().ends_with(": it is not LUKS, or damaged"), "{kind}");
+}
+
+#[test]
+fn a_header_that_is_apart_from_its_device_is_checked_with_it() {
+    let (image, data) = (luks(24 * 1024), Image::empty(64));
+    let mut headers = SystemHeaders::new(false);
+    let header = headers.read(&at(&image.path), false).unwrap().unwrap();
+    let kind = headers.check(&header, &data.path).unwrap_err();
+    assert_eq!((kind.name(), kind.exit_status()), ("header-refused", 76));
+}
+
+#[test]
 fn what_is_not_there_may_come() {
     let mut headers = SystemHeaders::new(true);
     for spec in ["/nonexistent/osluksheader", "/x:UUID=5f1e0f00-0000-4000-8000-000000000000"] {

@@ -8,10 +8,10 @@ use nix::errno::Errno;
 
 use super::bitlk;
 use super::words::{self, errno, header_failure, internal};
-use crate::error::Kind;
+use crate::error::{Kind, Shortage};
 use crate::mapping::{Format, Header, OpenFailure};
 use crate::secret::Secret;
-use crate::volume::{Options, VolumeName};
+use crate::volume::{HeaderPolicy, Options, VolumeName};
 
 /// Tries `key` on a loaded device and maps it as `name`, where there is one; the number of the
 /// keyslot it fits.
@@ -74,7 +74,7 @@ fn failure(
         },
         (Errno::ENOMEM, _) => Kind::MemoryShort {
             needed_kib: header.keyslots.iter().map(|s| s.memory_kib).max().unwrap_or(0),
-            available_kib: 0,
+            shortage: Shortage::Kernel,
         },
         (
             Errno::EINVAL
@@ -94,13 +94,16 @@ fn failure(
 
 /// Flags of a mapping are refused where none is made.
 fn flags(options: &Options, maps: bool) -> CryptActivate {
-    // One memory-hard KDF at a time per machine; systemd's own default since OOM kills at boot
-    // (systemd #14168). PBKDF2 and small Argon2 slots are not held up.
-    let mut flags = CryptActivate::SERIALIZE_MEMORY_HARD_PBKDF;
+    // Not SERIALIZE_MEMORY_HARD_PBKDF, by which one KDF of the machine runs at a time and the others
+    // wait in libcryptsetup, where no deadline reaches them: memory was set aside for this one.
+    let mut flags = CryptActivate::empty();
     if !maps {
         return flags;
     }
     flags.set(CryptActivate::ALLOW_DISCARDS, options.discard);
+    // What the header itself would switch on, such as discards, was on nobody's list.
+    let strict = options.header_policy == HeaderPolicy::Strict;
+    flags.set(CryptActivate::IGNORE_PERSISTENT, strict);
     flags.set(CryptActivate::READONLY, options.read_only);
     flags.set(CryptActivate::NO_READ_WORKQUEUE, options.no_read_workqueue);
     flags.set(CryptActivate::NO_WRITE_WORKQUEUE, options.no_write_workqueue);

@@ -3,10 +3,10 @@
 use libcryptsetup_rs::consts::vals::{EncryptionFormat, KeyslotInfo};
 use libcryptsetup_rs::{CryptDevice, LibcryptErr};
 
-use super::cost;
+use crate::header::cost;
 use crate::mapping::{Format, Header, Keyslot};
 
-/// The header, and the keyslots over what cost.rs allows with their iterations.
+/// The header, and the keyslots over what header/cost.rs allows with their iterations.
 pub(super) fn header(
     crypt: &mut CryptDevice,
     detached: bool,

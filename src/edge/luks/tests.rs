@@ -1,13 +1,24 @@
 use super::*;
+use crate::edge::header::SystemHeaders;
 use crate::edge::image::Image;
+use crate::header::Headers;
 
 /// The one unit test that calls libcryptsetup: its binding takes calls of one thread only.
 #[test]
-fn a_keyslot_that_would_take_hours_is_not_tried() {
-    let key = Image::noise(1, 1);
+fn a_header_is_used_as_it_was_when_it_was_looked_at() {
+    a_keyslot_that_would_take_hours_is_not_tried();
+    a_copy_of_the_header_is_used_whatever_becomes_of_the_device();
+}
+
+fn formatted(kind: &str, key: &Image) -> Image {
+    let pbkdf = if kind == "luks2" { &["--pbkdf", "pbkdf2"][..] } else { &[] };
     let cheap = ["--pbkdf-force-iterations", "1000", "--key-file", key.path.to_str().unwrap()];
-    let image = Image::empty(4 * 1024)
-        .made_by("cryptsetup", &[&["luksFormat", "-q", "--type", "luks1"][..], &cheap].concat());
+    let words = [&["luksFormat", "-q", "--type", kind][..], pbkdf, &cheap].concat();
+    Image::empty(24 * 1024).made_by("cryptsetup", &words)
+}
+
+fn a_keyslot_that_would_take_hours_is_not_tried() {
+    let image = formatted("luks1", &Image::noise(1, 1));
     let mut bytes = image.bytes();
     // LUKS1 On-Disk Format, version 1.2.3: keyslots begin at 208, with a state and iterations.
     bytes[212..216].copy_from_slice(&u32::MAX.to_be_bytes());
@@ -17,4 +28,22 @@ fn a_keyslot_that_would_take_hours_is_not_tried() {
     let failure = loaded.open(&name, &Secret::new(b"x".to_vec()), &Options::default());
     let Err(OpenFailure::Other(kind)) = failure else { panic!("{failure:?}") };
     assert!(kind.to_string().ends_with("keyslot 0 asks for 4294967295 iterations"), "{kind}");
+}
+
+fn a_copy_of_the_header_is_used_whatever_becomes_of_the_device() {
+    let key = Image::noise(1, 1);
+    for kind in ["luks1", "luks2"] {
+        let image = formatted(kind, &key);
+        let mut headers = SystemHeaders::new(false);
+        let copied = headers.inside(&image.path).unwrap();
+        std::fs::write(&image.path, vec![0; 24 << 20]).unwrap();
+        let mut loaded = Libcryptsetup::new().load(&image.path, Some(&copied)).unwrap();
+        // It is the device's own all the same.
+        assert!(!loaded.header().detached);
+        let options = Options::default();
+        let opened = loaded.test(&Secret::new(key.bytes()), &options);
+        assert_eq!(opened, Ok(0), "{kind}");
+        let opened = loaded.test(&Secret::new(b"another".to_vec()), &options);
+        assert_eq!(opened, Err(OpenFailure::WrongKey), "{kind}");
+    }
 }

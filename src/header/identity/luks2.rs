@@ -124,6 +124,62 @@ fn copy(
     offset: u64,
     magic: &[u8; 6],
 ) -> Result<Option<Result<Copy, &'static str>>, Problem> {
+    Ok(area(source, offset, magic)?.map(|area| {
+        let area = area?;
+        serde_json::from_slice(area.json()).map_err(|_| "its JSON makes no sense").map(|parsed| {
+            Copy {
+                size: area.size,
+                epoch: area.epoch,
+                uuid: area.uuid.clone(),
+                json: parsed,
+                text: Secret::new(area.json().to_vec()),
+            }
+        })
+    }))
+}
+
+/// The bytes of one copy, as they were read.
+pub(in crate::header) struct Raw {
+    /// How many there are.
+    pub size: u64,
+    /// Whether the checksum is of the kind that is verified here, and right.
+    pub verified: bool,
+    epoch: u64,
+    uuid: String,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Raw {
+    /// The JSON text, up to its first NUL.
+    pub fn json(&self) -> &[u8] {
+        let json = self.bytes.get(BLOCK..).unwrap_or_default();
+        let end = json.iter().position(|byte| *byte == 0).unwrap_or(json.len());
+        json.get(..end).unwrap_or_default()
+    }
+}
+
+/// Every copy that libcryptsetup may choose: where the first one is whole, the second one where
+/// that says, else whatever begins at any of the places.
+///
+/// A copy whose checksum is wrong is left out, as libcryptsetup leaves it out.
+pub(in crate::header) fn areas(source: &mut (impl Read + Seek)) -> Result<Vec<Raw>, Problem> {
+    let mut found: Vec<Raw> = area(source, 0, MAGIC)?.and_then(Result::ok).into_iter().collect();
+    let places: Vec<u64> = match found.first() {
+        Some(first) if first.verified => vec![first.size],
+        _ => SIZES.to_vec(),
+    };
+    for place in places {
+        found.extend(area(source, place, SECOND_MAGIC)?.and_then(Result::ok));
+    }
+    Ok(found)
+}
+
+/// The area at `offset`, or what is wrong with it; `None` where none begins.
+fn area(
+    source: &mut (impl Read + Seek),
+    offset: u64,
+    magic: &[u8; 6],
+) -> Result<Option<Result<Raw, &'static str>>, Problem> {
     let Some(block) = bytes_at::<BLOCK>(source, offset)? else { return Ok(None) };
     let number = |at| u64::from_be_bytes(field(&block, at));
     if field::<6>(&block, 0) != *magic || field(&block, 6) != 2_u16.to_be_bytes() {
@@ -133,38 +189,29 @@ fn copy(
     if !SIZES.contains(&size) || number(256) != offset {
         return Ok(Some(Err("its size makes no sense")));
     }
-    let mut area = Zeroizing::new(vec![0; usize::try_from(size).unwrap_or_default()]);
+    let mut bytes = Zeroizing::new(vec![0; usize::try_from(size).unwrap_or_default()]);
     source.seek(SeekFrom::Start(offset))?;
-    if source.read_exact(&mut area).is_err() {
+    if source.read_exact(&mut bytes).is_err() {
         return Ok(Some(Err("it ends early")));
     }
-    if !is_intact(&mut area) {
-        return Ok(Some(Err("its checksum is wrong")));
-    }
-    let json = area.get(BLOCK..).unwrap_or_default();
-    let end = json.iter().position(|byte| *byte == 0).unwrap_or(json.len());
-    let json = json.get(..end).unwrap_or_default();
+    let verified = match checksum(&mut bytes) {
+        Some(false) => return Ok(Some(Err("its checksum is wrong"))),
+        checked => checked.is_some(),
+    };
     let (epoch, uuid) = (number(16), text(&field::<40>(&block, 168)));
-    Ok(Some(
-        serde_json::from_slice(json).map_err(|_| "its JSON makes no sense").map(|parsed| Copy {
-            size,
-            epoch,
-            uuid,
-            json: parsed,
-            text: Secret::new(json.to_vec()),
-        }),
-    ))
+    Ok(Some(Ok(Raw { size, verified, epoch, uuid, bytes })))
 }
 
-/// Whether its checksum is right; one of another kind than cryptsetup ever wrote is believed.
-fn is_intact(area: &mut [u8]) -> bool {
+/// Whether its checksum is right; `None` for one of another kind than cryptsetup ever wrote, which
+/// is believed.
+fn checksum(area: &mut [u8]) -> Option<bool> {
     if text(&field::<32>(area, 72)) != "sha256" {
-        return true;
+        return None;
     }
-    let Some(checksum) = area.get_mut(CHECKSUM) else { return false };
+    let Some(checksum) = area.get_mut(CHECKSUM) else { return Some(false) };
     let written: Vec<u8> = checksum.to_vec();
     checksum.fill(0);
-    written.starts_with(digest(&SHA256, area).as_ref())
+    Some(written.starts_with(digest(&SHA256, area).as_ref()))
 }
 
 impl Copy {

@@ -1,4 +1,6 @@
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use crate::error::{Error, Kind};
 use crate::header::identity::{Identity, Needs, Reencryption};
@@ -136,4 +138,52 @@ fn who_may_not_look_is_told_at_once() {
     let refused = Kind::NotPermitted { action: "open devices", reason: "x".to_owned() };
     let (result, _, elapsed) = case(vec![Err(refused.clone())], &[1]).run();
     assert_eq!((result.unwrap_err().kind, elapsed), (refused, Duration::ZERO));
+}
+
+/// A line that says header-policy=strict, and what its header's copy is checked with.
+fn strict(named: &str, refused: Option<Kind>) -> (Case, Rc<RefCell<Vec<String>>>) {
+    let mut case = case(vec![Ok(Some(header(named, 5)))], &[]);
+    case.volume.options.header = HeaderSpec::parse(named).filter(|_| named == NAMED);
+    case.volume.options.header_policy = HeaderPolicy::Strict;
+    case.headers.refused = refused;
+    let seen = Rc::clone(&case.headers.seen);
+    (case, seen)
+}
+
+#[test]
+fn a_strict_line_opens_with_the_copy_that_was_checked() {
+    for (named, looked) in [
+        ("/dev/sdb", &["copy /dev/sdb", "check /dev/sdb"][..]),
+        (NAMED, &[&*format!("check {NAMED}")]),
+    ] {
+        let (case, seen) = strict(named, None);
+        let told = Rc::clone(&case.told);
+        let (result, events, _) = case.run();
+        let opened = opened(result);
+        assert_eq!(*seen.borrow(), looked);
+        // The same copy goes to libcryptsetup, and to whoever reads tokens.
+        assert_eq!(events[0], format!("load {named}"));
+        assert_eq!(told.borrow().as_ref().unwrap().header, PathBuf::from("/proc/self/fd/3"));
+        assert_eq!(opened.detached.is_some(), named == NAMED);
+    }
+}
+
+#[test]
+fn what_a_strict_line_refuses_is_never_loaded_and_no_key_is_asked_for() {
+    for named in ["/dev/sdb", NAMED] {
+        let refused = Kind::HeaderRefused { path: named.into(), reason: "cipher_null".to_owned() };
+        let (case, _) = strict(named, Some(refused.clone()));
+        let (result, events, _) = case.run();
+        let error = result.unwrap_err();
+        assert_eq!((error.kind, error.others.len()), (refused, 0));
+        assert_eq!(events, [] as [&str; 0]);
+    }
+}
+
+#[test]
+fn without_a_policy_nothing_is_checked() {
+    let (mut case, seen) = strict(NAMED, Some(damaged()));
+    case.volume.options.header_policy = HeaderPolicy::Any;
+    opened(case.run().0);
+    assert_eq!(*seen.borrow(), [] as [&str; 0]);
 }

@@ -10,7 +10,7 @@
 const COST_MAX: u64 = 1 << 32;
 
 /// Whether a keyslot is over that; `memory_kib` is 0 for PBKDF2.
-pub(super) fn too_much(iterations: u32, memory_kib: u64) -> bool {
+pub fn too_much(iterations: u32, memory_kib: u64) -> bool {
     // An eighth for PBKDF2: an iteration takes longer than writing a KiB.
     let unit = if memory_kib == 0 { 8 } else { memory_kib };
     u64::from(iterations).saturating_mul(unit) > COST_MAX
