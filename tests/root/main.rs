@@ -24,7 +24,12 @@ mod images;
 mod key_disk;
 mod key_service;
 mod keyscript;
+mod memory;
+#[path = "../secrets/needles.rs"]
+mod needles;
 mod open;
+#[path = "../secrets/places.rs"]
+mod places;
 mod recipe;
 mod recover;
 mod recover_refusals;
@@ -35,4 +40,6 @@ mod rescue;
 mod secrecy;
 mod token;
 mod token_plugin;
+#[path = "../secrets/trace.rs"]
+mod trace;
 mod world;
