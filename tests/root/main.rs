@@ -18,13 +18,13 @@ mod azure;
 mod bitlk;
 mod bitlk_images;
 mod close;
+mod cores;
 mod header;
 mod header_copy;
 mod images;
 mod key_disk;
 mod key_service;
 mod keyscript;
-mod memory;
 #[path = "../secrets/needles.rs"]
 mod needles;
 mod open;

@@ -1,6 +1,6 @@
 //! Neither passphrase nor token stays anywhere but in memory: searched for, not asserted.
 //!
-//! Memory is searched in tests/root/memory.rs, and what goes to Key Vault in tests/rekey/secrecy.rs.
+//! Memory is searched in tests/root/cores.rs, and what goes to Key Vault in tests/rekey/secrecy.rs.
 
 use std::fs;
 use std::path::Path;
@@ -96,7 +96,7 @@ fn the_search_finds_what_is_planted() {
     fs::remove_file(planted).unwrap();
     // A shell keeps the text in a variable of its own.
     let shell = ["-c", "read -r kept; echo ready; read -r end; echo \"$kept\" >/dev/null"];
-    let mut holder = crate::memory::Holder::new("sh", &shell, OTHER);
+    let mut holder = crate::cores::Holder::new("sh", &shell, OTHER);
     let found = places(&needles(&world));
     assert!(found.iter().any(|place| place.contains("/mem, ")), "{found:?}");
     holder.end();
