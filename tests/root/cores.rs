@@ -134,13 +134,13 @@ fn wait_until(what: impl Fn() -> bool) {
     }
 }
 
-/// Lets the key slot of a LUKS1 volume take as long as there is: how many rounds stands in the
-/// header, and nothing confirms it.
+/// Lets the key slot of a LUKS1 volume take a minute and more: how many rounds stands in the header,
+/// and nothing confirms it. It is just below what the program takes for a mistake or an attack.
 fn slow_down(device: &str) {
     use std::os::unix::fs::FileExt;
     // key-slot 0 begins at 208 with its state (LUKS1 On-Disk Format, figure 2).
     let device = fs::File::options().write(true).open(device).unwrap();
-    device.write_all_at(&0x7fff_fff0_u32.to_be_bytes(), 208 + 4).unwrap();
+    device.write_all_at(&300_000_000_u32.to_be_bytes(), 208 + 4).unwrap();
     device.sync_all().unwrap();
 }
 
@@ -172,6 +172,7 @@ fn what_is_in_memory_reaches_no_core_file_and_no_swap() {
             let before = ticks(child.id());
             wait_until(|| ticks(child.id()) > before + 100);
         }
+        assert_eq!(child.try_wait().unwrap(), None, "it has no {moment} any more");
         let processes = pressure.processes();
         let shell = ["-c", "read -r kept; echo ready; read -r end; echo \"$kept\" >/dev/null"];
         let control = pressure.start("sh", &shell);

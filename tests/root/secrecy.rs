@@ -58,11 +58,9 @@ fn neither_success_nor_failure_leaves_a_secret_behind() {
     let none = json!([]);
     for (name, secret, faults, timeout, status) in [
         ("success", "plain", none.clone(), 20, 0),
-        ("wrong key", "other", none.clone(), 20, 2),
-        ("not there", "nowhere", none, 20, 4),
+        ("wrong key", "other", none, 20, 2),
         ("refused", "plain", fault(refused), 20, 77),
-        ("broken off", "plain", fault(json!("reset")), 3, 69),
-        ("garbage", "plain", fault(json!({"garbage": 100})), 20, 76),
+        ("broken off", "plain", fault(json!("reset")), 2, 69),
     ] {
         let world = World::with_azure(contoso(&faults));
         let volume = world.luks("v", &Luks::default());
