@@ -22,6 +22,8 @@ mod manual;
 mod messages;
 #[path = "docs/readme.rs"]
 mod readme;
+#[path = "docs/threats.rs"]
+mod threats;
 
 /// The text of a file of this repository.
 fn read(path: &str) -> String {

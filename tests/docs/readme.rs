@@ -169,29 +169,3 @@ fn every_request_is_documented() {
         assert!(document.contains(suffix), "{suffix}");
     }
 }
-
-/// A defence is documented with the test that shows it: `name_of_a_test`, or the name of a VM case.
-#[test]
-fn the_tests_that_the_threat_model_names_exist() {
-    let document = read("docs/threat-model.md");
-    let mut sources = String::new();
-    for directory in ["src", "tests"] {
-        for file in files(&root().join(directory), ".rs") {
-            sources.push_str(&fs::read_to_string(file).unwrap());
-        }
-    }
-    let mut named = 0;
-    for word in document.lines().flat_map(|line| line.split('`').skip(1).step_by(2)) {
-        let function = word.contains('_')
-            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-        if function {
-            assert!(sources.contains(&format!("fn {word}()")), "no test {word}");
-            named += 1;
-        } else if let Some(case) = word.strip_prefix("tests/vm/cases/") {
-            let path = root().join("tests/vm/cases").join(case).join("case.sh");
-            assert!(path.exists(), "no case {case}");
-            named += 1;
-        }
-    }
-    assert!(named > 10, "{named}");
-}

@@ -16,7 +16,12 @@
 
 mod enroll;
 mod killed;
+#[path = "../secrets/needles.rs"]
+mod needles;
 mod refused;
 mod rotate;
 mod sdk;
+mod secrecy;
+#[path = "../secrets/trace.rs"]
+mod trace;
 mod world;

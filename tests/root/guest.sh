@@ -7,7 +7,7 @@
 # the test binary has some of them compiled in.
 readonly GUEST_TOOLS=(
     blkid blockdev cryptsetup curl dmsetup e2fsck findmnt kmod losetup mcopy mke2fs mkfs.btrfs
-    mkfs.vfat mkfs.xfs mkswap mount sfdisk umount
+    mkfs.vfat mkfs.xfs mkswap mount sfdisk strace umount
 )
 readonly GUEST_MODULES=(
     af_alg algif_skcipher algif_hash

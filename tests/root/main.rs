@@ -18,6 +18,7 @@ mod azure;
 mod bitlk;
 mod bitlk_images;
 mod close;
+mod cores;
 mod header;
 mod header_copy;
 mod header_policy;
@@ -26,7 +27,11 @@ mod key_disk;
 mod key_service;
 mod keyscript;
 mod memory;
+#[path = "../secrets/needles.rs"]
+mod needles;
 mod open;
+#[path = "../secrets/places.rs"]
+mod places;
 mod recipe;
 mod recover;
 mod recover_refusals;
@@ -37,4 +42,6 @@ mod rescue;
 mod secrecy;
 mod token;
 mod token_plugin;
+#[path = "../secrets/trace.rs"]
+mod trace;
 mod world;

@@ -161,6 +161,12 @@ impl Emulator {
         self.entries().into_iter().filter_map(handshake).collect()
     }
 
+    /// Every token handed out so far, in no order; for a search for what became of them.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<String> {
+        self.shared.world().tokens.texts()
+    }
+
     /// Value of the newest version of a secret, whoever set it; for looking behind the scenes.
     #[must_use]
     pub fn secret_value(&self, host: &str, name: &str) -> Option<String> {

@@ -110,6 +110,11 @@ impl Tokens {
         }
     }
 
+    /// Every token handed out so far.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.issued.keys().cloned().collect()
+    }
+
     /// Makes every token handed out so far expired.
     pub(crate) fn expire_all(&mut self) {
         for token in self.issued.values_mut() {

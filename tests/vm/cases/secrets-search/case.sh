@@ -17,6 +17,7 @@ guest() {
     opened data1 data2 data3 data4
     search_finds_what_is_there
     search 'after the boot'
+    search_memory 'after the boot'
     mkdir /var/cores
     # RLIMIT_CORE=0 keeps the kernel from writing a file but not from feeding a
     # pipe (core(5)), so both ways are tried.
@@ -25,6 +26,7 @@ guest() {
     dump_cores_to '|/usr/lib/vm/catch-core %p'
     killed_while deriving_the_key 'the passphrase in hand'
     search 'after the program was killed'
+    search_memory 'after the program was killed'
 }
 
 # A search that cannot fail proves nothing.
@@ -38,11 +40,22 @@ search_finds_what_is_there() {
     wait_until grep --quiet sleep "/proc/$!/comm"
     found=$(places_with_secrets)
     equal 'the search finds a passphrase in arguments' "/proc/$!/cmdline" "$found"
+    equal 'and in memory' sleep "$(memory_with_secrets)"
     kill $!
     wait $! || true
 }
 
 search() { equal "no secret in journal, /proc, /run, /var, /tmp, /etc, /root $1" '' "$(places_with_secrets)"; }
+
+# Not in that of this shell, which only passes it on, nor of journald, udevd and whoever else was
+# there when a volume was opened.
+search_memory() { equal "no process has a secret in memory $1" '' "$(memory_with_secrets)"; }
+
+memory_with_secrets() {
+    needle_list >/dev/shm/needles
+    /usr/lib/vm/memory-with-secrets /dev/shm/needles | sort --unique
+    rm /dev/shm/needles
+}
 
 # The system dumps core, with the widest limits, and does so for others.
 dump_cores_to() {
@@ -68,6 +81,7 @@ killed_while() {
     pgrep bek-unlock >/run/pids
     xargs kill -STOP </run/pids
     search "with $words"
+    equal "with $words the program alone has it in memory" bek-unlock "$(memory_with_secrets)"
     check "with $words its memory is locked" matches 'VmLck:.* [1-9][0-9]* kB' "/proc/$pid/status"
     xargs kill -ABRT </run/pids
     xargs kill -CONT </run/pids
