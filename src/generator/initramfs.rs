@@ -77,6 +77,17 @@ fn required(plan: &mut Plan, names: &Names, options: &Options, text: impl Fn() -
     plan.text(&format!("{}.d", names.mapped), "40-bek-unlock.conf", text.finish());
 }
 
+/// Takes back what the template forbids because another unit talks to the network; an empty value
+/// resets, the others add. Landlock has a group of system calls since systemd 253 only.
+const NETWORK: [(&str, &str); 6] = [
+    ("PrivateNetwork", "no"),
+    ("IPAddressDeny", ""),
+    ("RestrictAddressFamilies", "AF_INET AF_INET6 AF_NETLINK"),
+    ("CapabilityBoundingSet", "CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_KILL"),
+    ("SystemCallFilter", "@setuid capset"),
+    ("SystemCallFilter", "landlock_create_ruleset landlock_add_rule landlock_restrict_self"),
+];
+
 /// What differs for all instances in an initramfs.
 fn template(plan: &mut Plan) {
     let mut text = Text::for_all();
@@ -97,5 +108,10 @@ fn template(plan: &mut Plan) {
     text.why("The root of an initramfs is memory, and resolv.conf is written there when it names");
     text.why("no server. The rest of the sandbox does here what it does in the booted system.");
     text.set("ProtectSystem", "no");
+    text.why("There is no bek-unlock-network.service: each run starts the part that talks to the");
+    text.why("network for itself, which gives up all of this and is ended at the deadline.");
+    for (option, value) in NETWORK {
+        text.set(option, value);
+    }
     plan.text(TEMPLATE_DROP_INS, "60-initramfs.conf", text.finish());
 }
