@@ -175,7 +175,7 @@ END
     ! grep -E '^(After|Requires): (sysinit|sockets|basic|local-fs)' "$work/socket" ||
         fail "$socket waits for what waits for it"
     dependencies "$generated" "bek-unlock-key@$name.service" >"$work/service"
-    diff -u --label wanted --label found <(printf 'After: %s\n' "$socket" system-ours.slice \
+    diff -u --label wanted --label found <(printf 'After: %s\n' "$socket" bek-unlock-network.socket system-ours.slice \
         systemd-journald.socket systemd-remount-fs.service systemd-udevd-kernel.socket | sort) \
         <(grep -E '^(After|BindsTo|StopPropagatedFrom|RequiresMountsFor): ' "$work/service") ||
         fail 'the key service waits for other units'
@@ -209,6 +209,8 @@ known_differences() {
         out+=('After: systemd-remount-fs\.service')
         # StandardError=journal says what systemd's default does for the other, too.
         out+=('After: systemd-journald\.socket')
+        # What talks to Key Vault is a service of its own.
+        out+=('(Wants|After): bek-unlock-network\.socket')
         # The network is started for keys that may need it, and never ordered before us.
         out+=('Wants: network-online\.target')
         # modprobe@ instead of the static node: systemd itself since v254.
@@ -319,7 +321,7 @@ verify_initramfs() {
     done
     dependencies "$case" 'bek-unlock@luks\x2dpv1.service' >"$work/service"
     {
-        printf 'After: %s\n' cryptsetup-pre.target system-ours.slice systemd-journald.socket \
+        printf 'After: %s\n' bek-unlock-network.socket cryptsetup-pre.target system-ours.slice systemd-journald.socket \
             systemd-modules-load.service systemd-remount-fs.service systemd-udevd-kernel.socket
         printf 'Before: %s\n' 'blockdev@dev-mapper-luks\x2dpv1.target' "$target"
     } | sort >"$work/wanted"
