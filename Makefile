@@ -60,9 +60,10 @@ check-root:
 	tests/emulator/python/run.sh
 	tests/root/run
 
-# Real boots of Debian under QEMU; no KVM needed.
+# Real boots of Debian under QEMU; no KVM needed. First what the release build weighs.
 check-vm:
 	tests/setup.sh vm
+	tests/budget/run
 	tests/dracut/images
 	tests/vm/run
 

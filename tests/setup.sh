@@ -20,13 +20,13 @@ readonly LOCK_WAIT=300
 readonly BUILD=(gcc libblkid-dev libc6-dev libcryptsetup-dev make pkg-config scdoc)
 readonly CHECK=(busybox-static cryptsetup-bin dosfstools e2fsprogs fdisk groff-base mtools shellcheck systemd)
 readonly ROOT_RING=(btrfs-progs cpio curl dmsetup iproute2 kmod lz4 python3-venv qemu-system-x86 strace xfsprogs xz-utils zstd)
-readonly VM=(ca-certificates debian-archive-keyring mmdebstrap uidmap)
+readonly VM=(ca-certificates debian-archive-keyring mmdebstrap uidmap valgrind)
 
 # What proves, without a package manager, that a level can work.
 readonly BUILD_TOOLS=(cc make pkg-config scdoc)
 readonly CHECK_TOOLS=(busybox cryptsetup dash groff mcopy mke2fs mkfs.vfat sfdisk shellcheck systemd-analyze)
 readonly ROOT_TOOLS=(cpio curl dmsetup ip lz4 mkfs.btrfs mkfs.xfs modprobe python3 qemu-system-x86_64 strace xz zstd)
-readonly VM_TOOLS=(debugfs mmdebstrap)
+readonly VM_TOOLS=(debugfs mmdebstrap valgrind)
 
 main() {
     local level=${1:-}
@@ -151,10 +151,10 @@ require_tools() {
     say "the same by package manager, level $level:"
     say "  dnf:    gcc glibc-devel make pkgconf cryptsetup-devel libblkid-devel clang-devel scdoc"
     say "          ShellCheck groff systemd iproute busybox dash cpio cryptsetup curl device-mapper dosfstools"
-    say "          e2fsprogs util-linux kmod lz4 mtools python3 qemu-system-x86 strace xz zstd mmdebstrap"
+    say "          e2fsprogs util-linux kmod lz4 mtools python3 qemu-system-x86 strace xz zstd mmdebstrap valgrind"
     say "  zypper: gcc glibc-devel make pkg-config libcryptsetup-devel libblkid-devel clang-devel scdoc"
     say "          ShellCheck groff systemd iproute2 busybox-static dash cpio cryptsetup curl device-mapper dosfstools"
-    say "          e2fsprogs util-linux kmod lz4 mtools python3 qemu-x86 strace xz zstd mmdebstrap"
+    say "          e2fsprogs util-linux kmod lz4 mtools python3 qemu-x86 strace xz zstd mmdebstrap valgrind"
     exit 1
 }
 
