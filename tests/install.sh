@@ -77,6 +77,7 @@ share/doc/bek-unlock/LICENSE-APACHE
 share/doc/bek-unlock/LICENSE-MIT
 share/doc/bek-unlock/README.md
 share/doc/bek-unlock/azure.md
+share/doc/bek-unlock/performance.md
 share/doc/bek-unlock/testing.md
 share/doc/bek-unlock/threat-model.md
 share/initramfs-tools/hooks/bek-unlock

@@ -6,6 +6,12 @@
 use crate::program::{Disk, NAME, peak, run, timed};
 use crate::table::{self, Row};
 
+/// What `clevis luks bind` does, but with the key there is, so that all open the same keyslot.
+const BIND: &str = r#"
+    jwe=$(clevis encrypt null '{}' <"$1" | jose jwe fmt --input=-)
+    printf '{"type":"clevis","keyslots":["0"],"jwe":%s}' "$jwe" | cryptsetup token import "$2"
+"#;
+
 /// A tool that opens and closes: two command lines.
 struct Contender {
     row: Row,
@@ -52,8 +58,7 @@ pub fn compare(program: &str, rounds: usize, others: &Others<'_>) {
         ));
     }
     if others.clevis {
-        // A second keyslot: to the others, who have the key of the first, it makes no difference.
-        run(&["clevis", "luks", "bind", "-y", "-k", &key, "-d", device, "null", "{}"]);
+        run(&["/bin/sh", "-ec", BIND, "-", &key, device]);
         contenders.push(Contender::new(
             "clevis luks unlock (null)",
             &["clevis", "luks", "unlock", "-d", device, "-n", NAME],
