@@ -15,6 +15,9 @@ tokendir   = $(patsubst /lib/%,/usr/lib/%,$(shell pkg-config --variable=libdir l
 dracutdir  = $(prefix)/lib/dracut/modules.d
 CARGO      = cargo
 RELEASE    = target/release
+# Puts together what opening a volume runs: 1.8 MB less in memory, and to read at boot. The linkers
+# of GNU and LLVM read it; for one that does not: make LAYOUT=
+LAYOUT     = -C link-arg=-Wl,-T,src/opening.ld
 # It knows the path of the program, so there is one for each.
 PLUGIN     = $(RELEASE)/token-plugin$(bindir)/libcryptsetup-token-bek-unlock.so
 MANUALS    = $(patsubst docs/man/%.scd,target/man/%,$(wildcard docs/man/*.scd))
@@ -25,7 +28,9 @@ all: build man
 
 build:
 	tests/setup.sh build
-	$(CARGO) build --release --locked --package bek-unlock --package bek-unlock-token
+	$(CARGO) build --release --locked --package bek-unlock-token
+	$(CARGO) build --release --locked --bin bek-unlock-generator
+	$(CARGO) rustc --release --locked --bin bek-unlock -- $(LAYOUT)
 	$(MAKE) --no-print-directory plugin
 
 plugin: $(PLUGIN)
@@ -60,9 +65,10 @@ check-root:
 	tests/emulator/python/run.sh
 	tests/root/run
 
-# Real boots of Debian under QEMU; no KVM needed.
+# Real boots of Debian under QEMU; no KVM needed. First what the release build weighs.
 check-vm:
 	tests/setup.sh vm
+	tests/budget/run
 	tests/dracut/images
 	tests/vm/run
 
@@ -70,7 +76,7 @@ test: check check-root check-vm
 
 # Side by side with other tools: ratios to read, no verdict.
 bench: build fleet
-	tests/setup.sh vm
+	tests/setup.sh bench
 	tests/bench/run
 	tests/bench/initramfs
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian/Ubuntu packages a make target needs, or says what to install.
 #
-#     tests/setup.sh build|check|root|vm        each level includes the ones before it
-#     tests/setup.sh fuzz                       check, and a C++ compiler for libFuzzer
+#     tests/setup.sh build|check|root|vm|bench        each level includes the ones before it
+#     tests/setup.sh fuzz                             check, and a C++ compiler for libFuzzer
 #
 # Every make target calls it first, so a machine that has everything must pay
 # next to nothing: one dpkg-query, no apt. It never installs cargo: which
@@ -21,27 +21,31 @@ readonly LOCK_WAIT=300
 readonly BUILD=(gcc libblkid-dev libc6-dev libcryptsetup-dev make pkg-config scdoc)
 readonly CHECK=(busybox-static cryptsetup-bin dosfstools e2fsprogs fdisk groff-base mtools shellcheck systemd)
 readonly ROOT_RING=(btrfs-progs cpio curl dmsetup iproute2 kmod lz4 python3-venv qemu-system-x86 strace xfsprogs xz-utils zstd)
-readonly VM=(ca-certificates debian-archive-keyring mmdebstrap uidmap)
+readonly VM=(ca-certificates debian-archive-keyring mmdebstrap uidmap valgrind)
+# Tools to measure beside.
+readonly BENCH=(clevis clevis-luks jose)
 readonly FUZZ=(ca-certificates g++)
 
 # What proves, without a package manager, that a level can work.
 readonly BUILD_TOOLS=(cc make pkg-config scdoc)
 readonly CHECK_TOOLS=(busybox cryptsetup dash groff mcopy mke2fs mkfs.vfat sfdisk shellcheck systemd-analyze)
 readonly ROOT_TOOLS=(cpio curl dmsetup ip lz4 mkfs.btrfs mkfs.xfs modprobe python3 qemu-system-x86_64 strace xz zstd)
-readonly VM_TOOLS=(debugfs mmdebstrap)
+readonly VM_TOOLS=(debugfs mmdebstrap valgrind)
+readonly BENCH_TOOLS=(clevis-luks-unlock jose)
 readonly FUZZ_TOOLS=(c++)
 
 main() {
     local level=${1:-}
     local -a packages=() tools=()
     case $level in
-        build | check | root | vm | fuzz) ;;
-        *) die "usage: tests/setup.sh build|check|root|vm|fuzz" ;;
+        build | check | root | vm | bench | fuzz) ;;
+        *) die "usage: tests/setup.sh build|check|root|vm|bench|fuzz" ;;
     esac
     packages+=("${BUILD[@]}") tools+=("${BUILD_TOOLS[@]}")
     if [[ $level != build ]]; then packages+=("${CHECK[@]}") tools+=("${CHECK_TOOLS[@]}"); fi
-    if [[ $level == root || $level == vm ]]; then packages+=("${ROOT_RING[@]}") tools+=("${ROOT_TOOLS[@]}"); fi
-    if [[ $level == vm ]]; then packages+=("${VM[@]}") tools+=("${VM_TOOLS[@]}"); fi
+    if [[ $level == root || $level == vm || $level == bench ]]; then packages+=("${ROOT_RING[@]}") tools+=("${ROOT_TOOLS[@]}"); fi
+    if [[ $level == vm || $level == bench ]]; then packages+=("${VM[@]}") tools+=("${VM_TOOLS[@]}"); fi
+    if [[ $level == bench ]]; then packages+=("${BENCH[@]}") tools+=("${BENCH_TOOLS[@]}"); fi
     if [[ $level == fuzz ]]; then packages+=("${FUZZ[@]}") tools+=("${FUZZ_TOOLS[@]}"); fi
 
     if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
@@ -155,10 +159,10 @@ require_tools() {
     say "the same by package manager, level $level:"
     say "  dnf:    gcc gcc-c++ glibc-devel make pkgconf cryptsetup-devel libblkid-devel clang-devel scdoc"
     say "          ShellCheck groff systemd iproute busybox dash cpio cryptsetup curl device-mapper dosfstools"
-    say "          e2fsprogs util-linux kmod lz4 mtools python3 qemu-system-x86 strace xz zstd mmdebstrap"
+    say "          e2fsprogs util-linux kmod lz4 mtools python3 qemu-system-x86 strace xz zstd mmdebstrap valgrind clevis clevis-luks jose"
     say "  zypper: gcc gcc-c++ glibc-devel make pkg-config libcryptsetup-devel libblkid-devel clang-devel scdoc"
     say "          ShellCheck groff systemd iproute2 busybox-static dash cpio cryptsetup curl device-mapper dosfstools"
-    say "          e2fsprogs util-linux kmod lz4 mtools python3 qemu-x86 strace xz zstd mmdebstrap"
+    say "          e2fsprogs util-linux kmod lz4 mtools python3 qemu-x86 strace xz zstd mmdebstrap valgrind clevis jose"
     exit 1
 }
 

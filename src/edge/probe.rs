@@ -3,8 +3,8 @@
 //! The one place that talks to libblkid. It opens devices read-only and never uses libblkid's
 //! cache or udev's database: both may be missing in an initramfs, and both may be stale.
 
-use std::fs::OpenOptions;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -12,6 +12,7 @@ use std::path::Path;
 use libblkid_rs::{BlkidErr, BlkidFltr, BlkidProbe, BlkidSafeprobeRet};
 use libblkid_rs::{BlkidSectors, BlkidSublks, BlkidSublksFlags};
 
+use crate::header::identity::MAGIC as LUKS;
 use crate::recovery::next::SEVERAL;
 
 /// The superblock of a device, as far as libblkid knows it.
@@ -63,7 +64,15 @@ pub fn fat_superblock(path: &Path) -> io::Result<Option<Superblock>> {
 /// Whether `path` begins as BitLocker does; not so when it cannot be read, which whoever asks finds
 /// out by itself.
 pub fn is_bitlocker(path: &Path) -> bool {
-    read_superblock(path, Some("BitLocker")).is_ok_and(|found| found.is_some())
+    // The same bytes cannot be both; and a probe is dear beside what else opening LUKS takes.
+    let is_luks = begins_with(path, LUKS).unwrap_or(false);
+    !is_luks && read_superblock(path, Some("BitLocker")).is_ok_and(|found| found.is_some())
+}
+
+fn begins_with(path: &Path, magic: &[u8; 6]) -> io::Result<bool> {
+    let mut start = [0; 6];
+    open(path)?.read_exact(&mut start)?;
+    Ok(start == *magic)
 }
 
 /// The partition table of the disk at `path`; empty when there is none.
@@ -137,13 +146,17 @@ fn read_superblock(path: &Path, only: Option<&str>) -> io::Result<Option<Superbl
 /// A probe and the file it reads, which must live as long.
 struct Device {
     probe: BlkidProbe,
-    _file: std::fs::File,
+    _file: File,
+}
+
+/// Without O_NONBLOCK, opening a CD drive waits for a medium and a FIFO for a writer.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)
 }
 
 impl Device {
     fn open(path: &Path) -> io::Result<Self> {
-        // Without O_NONBLOCK, opening a CD drive waits for a medium and a FIFO for a writer.
-        let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+        let file = open(path)?;
         let mut probe = BlkidProbe::new().map_err(other)?;
         probe.set_device(file.as_raw_fd(), 0, 0).map_err(other)?;
         Ok(Self { probe, _file: file })
@@ -231,6 +244,7 @@ mod tests {
         };
         assert_eq!(superblock(&luks.path).unwrap(), Some(expected));
         assert_eq!(holds(&luks).as_deref(), Some("crypto_LUKS"));
+        assert!(!is_bitlocker(&luks.path));
         // What an older use of the disk left is no contradiction to libblkid.
         let mut bytes = luks.bytes();
         bytes[4086..4096].copy_from_slice(b"SWAPSPACE2");

@@ -23,7 +23,8 @@ pub const EXTENT_MAX: u64 = 64 << 20;
 /// LUKS2's areas before the keyslots.
 pub const HEAD: usize = 4 << 20;
 
-pub(super) const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";
+/// What LUKS begins with, either version.
+pub const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";
 
 /// Who a header is.
 #[derive(Clone, Debug, PartialEq, Eq)]

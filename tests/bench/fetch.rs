@@ -1,149 +1,115 @@
-//! Getting a wrapped key from Key Vault: bek-unlock beside Azure's own Python SDK.
+//! Getting a wrapped key from Key Vault: bek-unlock beside Azure's own SDKs.
 //!
-//! The clock runs from the start of the process until the emulator has the answer to unwrapKey
-//! ready, so that it makes no difference whether this kernel could open the volume afterwards.
-//! The emulator runs in here and its log is a pipe: the time of a line is the time of its event.
+//! The clock runs from the start of the process until the answer to unwrapKey is back, as the
+//! emulator's log and the network's delay say it, so that it makes no difference whether this
+//! kernel could open the volume afterwards.
 
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use azure_emulator::{Emulator, Options, Scenario};
-use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
-use serde_json::{Value, json};
-
-use crate::program::{Disk, KEY, NAME, run};
+use crate::azure::{Azure, SECRET, VAULT, VERSION};
+use crate::latency;
+use crate::program::{Disk, NAME, forget};
 use crate::table::{self, Row, median, millis};
 
-const VAULT: &str = "https://contoso-kv.vault.azure.net";
-const VERSION: &str = "0123456789abcdef0123456789abcdef";
+/// What nobody can do without: TCP and the request for the token, beside TCP and TLS 1.3 to the
+/// vault; then the secret, then its unwrapping.
+const ROUND_TRIPS: u32 = 4;
 
-/// A line of the emulator's log, and when it was written.
-type Event = (Instant, Value);
+/// Who is compared with the program.
+pub struct Sdks<'a> {
+    pub python: &'a str,
+    pub script: &'a str,
+    /// The program in tests/bench/rust-sdk, built.
+    pub rust: &'a str,
+}
 
-/// Times `rounds` fetches by each, alternately.
-pub fn compare(program: &str, rounds: usize, python: &Path, script: &str) {
+/// Times `rounds` fetches by each, alternately, over a network whose round trip takes `delay`.
+pub fn compare(program: &str, rounds: usize, sdks: &Sdks<'_>, delay: Duration) {
     let disk = Disk::new();
-    let ca = disk.path("ca.pem");
-    let (emulator, events) = emulator(&disk.path("log"));
-    fs::write(&ca, emulator.ca_pem()).unwrap();
-
-    let url = format!("{VAULT}/secrets/wrapped/{VERSION}");
-    let options = format!("timeout=20,ca={ca}");
+    let azure = Azure::start();
+    if !delay.is_zero() {
+        latency::move_behind(delay);
+    }
+    let ca = azure.ca();
     let mut ours = Command::new(program);
-    ours.args(["attach", NAME, &disk.device, &url, &options]).env_clear();
-    let mut sdk = Command::new(python);
-    // requests and ssl each have a way of their own to name a CA.
-    sdk.args(["-I", script, VAULT, "wrapped", VERSION]).env_clear();
-    sdk.env("REQUESTS_CA_BUNDLE", &ca).env("SSL_CERT_FILE", &ca);
-
-    let mut contenders =
-        [Contender::new("bek-unlock attach", ours), Contender::new("Azure SDK for Python", sdk)];
+    ours.args(["attach", NAME, &disk.device]).args(source(&ca)).env_clear();
+    let sdk = |words: &[&str]| {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args([VAULT, SECRET, VERSION]).env_clear();
+        // requests, Python's ssl and Rust's rustls-native-certs; each has a way to name a CA.
+        command.env("REQUESTS_CA_BUNDLE", &ca).env("SSL_CERT_FILE", &ca);
+        command
+    };
+    let mut contenders = [
+        Contender::new("bek-unlock attach", ours),
+        Contender::new("Azure SDK for Rust", sdk(&[sdks.rust])),
+        Contender::new("Azure SDK for Python", sdk(&[sdks.python, "-I", sdks.script])),
+    ];
     // The first round fills caches; it does not count.
     for round in 0..=rounds {
         for contender in &mut contenders {
-            contender.fetch(&events, round > 0);
-            if Path::new("/dev/mapper").join(NAME).exists() {
-                run(&[program, "detach", NAME]);
-            }
+            contender.fetch(&azure, delay / 2, round > 0);
+            forget(program, &[NAME]);
         }
     }
-    let rows: Vec<Row> = contenders.into_iter().map(Contender::row).collect();
-    let title = "fetching a wrapped key: process start until the vault has answered unwrapKey";
-    table::print(title, &["to 1st request", "requests"], &rows);
+    let floor = (delay * ROUND_TRIPS).as_secs_f64();
+    let rows: Vec<Row> = contenders.into_iter().map(|one| one.row(floor)).collect();
+    let mut title =
+        "fetching a wrapped key, from process start to the answer of unwrapKey".to_owned();
+    if floor > 0.0 {
+        title += &format!(
+            "\n  {} ms each round trip; the floor is {ROUND_TRIPS} of them, {} ms",
+            delay.as_millis(),
+            millis(floor)
+        );
+    }
+    table::print(&title, &["to 1st request", "requests", "of floor"], &rows);
+}
+
+/// The words of `attach` for the key and how to get it.
+pub fn source(ca: &str) -> [String; 2] {
+    [format!("{VAULT}/secrets/{SECRET}/{VERSION}"), format!("timeout=60,ca={ca}")]
 }
 
 struct Contender {
     row: Row,
     command: Command,
+    times: Vec<f64>,
     first: Vec<f64>,
     requests: usize,
 }
 
 impl Contender {
     fn new(name: &str, command: Command) -> Self {
-        Self { row: Row::new(name), command, first: Vec::new(), requests: 0 }
+        let row = Row::new(name);
+        Self { row, command, times: Vec::new(), first: Vec::new(), requests: 0 }
     }
 
     /// One run. Its exit status is not asked: without device-mapper bek-unlock fails, after the
     /// key was fetched. That the key was fetched is in the log.
-    fn fetch(&mut self, events: &Receiver<Event>, counts: bool) {
+    fn fetch(&mut self, azure: &Azure, way_back: Duration, counts: bool) {
         let start = Instant::now();
         let output = self.command.stdin(Stdio::null()).output().unwrap();
-        let since = |time: Instant| time.duration_since(start).as_secs_f64();
-        let mut first = None;
-        self.requests = 0;
-        loop {
-            // A line is written before its answer is sent, so all of them are on their way.
-            let Ok((time, event)) = events.recv_timeout(Duration::from_secs(5)) else {
-                panic!("no unwrapKey: {}", String::from_utf8_lossy(&output.stderr));
-            };
-            if event["event"] != "request" {
-                continue;
-            }
-            self.requests += 1;
-            first.get_or_insert(time);
-            let unwrap = event["path"].as_str().is_some_and(|path| path.ends_with("/unwrapkey"));
-            // 401 is the challenge that a client without a token may have asked for.
-            if unwrap && event["status"] == 200 {
-                if counts {
-                    self.row.push(since(time));
-                    self.first.push(since(first.unwrap_or(time)));
-                }
-                return;
-            }
+        let Some(asked) = azure.unwrapped(1) else {
+            panic!("no unwrapKey: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        self.requests = asked.requests;
+        if counts {
+            let time = (asked.last + way_back).duration_since(start).as_secs_f64();
+            self.row.push(time);
+            self.times.push(time);
+            // As the client has it: on its way for as long as the answer.
+            let first = asked.first.duration_since(start).saturating_sub(way_back);
+            self.first.push(first.as_secs_f64());
         }
     }
 
-    fn row(mut self) -> Row {
+    fn row(mut self, floor: f64) -> Row {
         self.row.note(millis(median(&self.first)));
         self.row.note(self.requests.to_string());
+        let of_floor = median(&self.times) / floor;
+        self.row.note(if floor > 0.0 { format!("{of_floor:.2}") } else { "-".to_owned() });
         self.row
     }
-}
-
-/// Serves Azure at its own addresses; what it logs comes through the channel.
-fn emulator(log: &str) -> (Emulator, Receiver<Event>) {
-    mkfifo(log, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
-    let (sender, events) = channel();
-    let pipe = log.to_owned();
-    thread::spawn(move || {
-        for line in BufReader::new(File::open(pipe).unwrap()).lines() {
-            let time = Instant::now();
-            let event = serde_json::from_str(&line.unwrap()).unwrap();
-            if sender.send((time, event)).is_err() {
-                return;
-            }
-        }
-    });
-    let options = Options {
-        imds: "169.254.169.254:80".parse().unwrap(),
-        log: Some(log.into()),
-        vault: "169.254.169.253:443".parse().unwrap(),
-        ..Options::default()
-    };
-    let emulator = Emulator::start(Scenario::from_value(scenario()).unwrap(), options).unwrap();
-    (emulator, events)
-}
-
-fn scenario() -> Value {
-    json!({
-        "imds": {"identities": [{"name": "vm", "client_id": "c1", "object_id": "o1"}]},
-        "vaults": [{
-            "host": "contoso-kv.vault.azure.net",
-            "keys": [{"name": "kek", "versions": [{"version": VERSION}]}],
-            "secrets": [{"name": "wrapped", "versions": [{
-                "version": VERSION,
-                "wrap": {"key": "kek", "plain": KEY},
-                "content_type": "Wrapped BEK",
-                "tags": {
-                    "DiskEncryptionKeyEncryptionKeyURL": format!("{VAULT}/keys/kek/{VERSION}"),
-                    "DiskEncryptionKeyEncryptionAlgorithm": "RSA-OAEP"}}]}],
-        }],
-    })
 }

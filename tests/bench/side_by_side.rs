@@ -15,28 +15,44 @@
     reason = "a tool of the developers: it fails loudly, and its output is the result"
 )]
 
+mod azure;
 mod fetch;
+mod latency;
+mod parallel;
 mod program;
 mod table;
 mod volume;
 
-use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
+
+use fetch::Sdks;
+use volume::Others;
 
 const USAGE: &str = "usage: make bench, which runs
-    side-by-side volume BEK-UNLOCK ROUNDS [SYSTEMD-CRYPTSETUP]
-    side-by-side fetch BEK-UNLOCK ROUNDS PYTHON SCRIPT";
+    side-by-side volume BEK-UNLOCK ROUNDS [SYSTEMD-CRYPTSETUP] [clevis]
+    side-by-side volumes BEK-UNLOCK ROUNDS
+    side-by-side fetch BEK-UNLOCK ROUNDS MILLISECONDS PYTHON SCRIPT RUST-SDK
+    side-by-side fetches BEK-UNLOCK ROUNDS MILLISECONDS
+MILLISECONDS is what the network adds to a round trip.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["volume", program, rounds] => volume::compare(program, count(rounds), None),
-        ["volume", program, rounds, systemd] => {
-            volume::compare(program, count(rounds), Some(systemd));
+        ["peak", .., _] => program::print_peak(&words[1..]),
+        ["volume", program, rounds, ref others @ ..] => {
+            let clevis = others.contains(&"clevis");
+            let systemd = others.iter().copied().find(|other| other.starts_with('/'));
+            volume::compare(program, count(rounds), &Others { systemd, clevis });
         }
-        ["fetch", program, rounds, python, script] => {
-            fetch::compare(program, count(rounds), Path::new(python), script);
+        ["volumes", program, rounds] => parallel::local(program, count(rounds)),
+        ["fetch", program, rounds, delay, python, script, rust] => {
+            let sdks = Sdks { python, script, rust };
+            fetch::compare(program, count(rounds), &sdks, milliseconds(delay));
+        }
+        ["fetches", program, rounds, delay] => {
+            parallel::vault(program, count(rounds), milliseconds(delay));
         }
         _ => {
             eprintln!("{USAGE}");
@@ -50,4 +66,8 @@ fn count(rounds: &str) -> usize {
     let rounds = rounds.parse().expect("ROUNDS is a number");
     assert!(rounds > 0, "ROUNDS is at least 1");
     rounds
+}
+
+fn milliseconds(words: &str) -> Duration {
+    Duration::from_millis(words.parse().expect("MILLISECONDS is a number"))
 }

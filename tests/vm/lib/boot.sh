@@ -123,7 +123,8 @@ data_disks() {
 
 # machine: sets MACHINE and KERNEL_WORDS, what makes a boot under TCG take
 # seconds (measured; QEMU's and Debian's defaults take three to five times as
-# long). VM_ACCEL=kvm is for machines where KVM works.
+# long). VM_ACCEL=kvm is for machines where KVM works; with VM_ACCEL=icount the guest's clock counts
+# instructions, one a nanosecond, so that what else this machine does is not in its times.
 machine() {
     MACHINE=(
         -machine 'q35,hpet=off,smbus=off,sata=off,usb=off,vmport=off'
@@ -131,12 +132,18 @@ machine() {
     )
     if [[ ${VM_ACCEL:-tcg} == kvm ]]; then
         MACHINE+=(-accel kvm -cpu host)
+    elif [[ ${VM_ACCEL:-} == icount ]]; then
+        MACHINE+=(-smp 1 -accel tcg,thread=single -icount shift=0,sleep=off -cpu "$(tcg_cpu)")
     else
         MACHINE+=(-accel 'tcg,thread=multi' -cpu "$(tcg_cpu)")
     fi
     # no_timer_check: without it the emulated timer can hang the boot.
     KERNEL_WORDS='quiet panic=-1 mitigations=off tsc=reliable no_timer_check cryptomgr.notests'
-    [[ ${VM_ACCEL:-tcg} == kvm ]] || KERNEL_WORDS+=$(counter_speed)
+    case ${VM_ACCEL:-tcg} in
+        kvm) ;;
+        icount) KERNEL_WORDS+=' tsc_early_khz=1000000' ;;
+        *) KERNEL_WORDS+=$(counter_speed) ;;
+    esac
 }
 
 # The kernel measures the time stamp counter against emulated timers, and on a busy machine that
