@@ -74,6 +74,8 @@ fn header() -> Vec<Case> {
         new(Fault::Garbage, "the first copy is torn", "{dir}/images/first-copy-torn"),
         new(Fault::Garbage, "both copies are torn", "{dir}/images/both-copies-torn")
             .exits(4, &["no usable header in"]),
+        new(Fault::Oversized, "it says that it has 2^64 bytes", "{dir}/images/oversized")
+            .exits(4, &["no usable header in"]),
         new(Fault::Refused, "no keyslot is in use", "{dir}/images/no-keyslot")
             .exits(4, &["no keyslot is in use"]),
         new(Fault::Wrong, "bitlk for a LUKS volume", "{dir}/images/luks2")

@@ -27,6 +27,8 @@ use plan::{End, Row};
 
 mod answers;
 mod case;
+#[expect(dead_code, reason = "set up and run by the root ring")]
+mod guest;
 mod local;
 mod network;
 mod plan;
@@ -86,4 +88,20 @@ fn no_case_is_there_twice() {
     let names: Vec<String> = cases().iter().map(Case::name).collect();
     let different: BTreeSet<&String> = names.iter().collect();
     assert_eq!(different.len(), names.len());
+}
+
+/// All cases, those of the root ring, too.
+fn rows() -> Vec<Row> {
+    let here = cases().into_iter().map(|case| case.row());
+    let there = guest::cases().into_iter();
+    let there = there.map(|case| Row { step: case.step, fault: case.fault, end: case.end });
+    here.chain(there).collect()
+}
+
+#[test]
+fn the_manual_shows_the_matrix_as_it_is() {
+    let manual = include_str!("../../docs/testing.md");
+    let tables = report::tables(&rows());
+    assert!(rows().len() >= 250);
+    assert!(manual.contains(&tables), "docs/testing.md has other tables than:\n{tables}");
 }

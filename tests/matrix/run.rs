@@ -372,6 +372,15 @@ pub fn prepare(directory: &Path) {
         }),
     );
     put("keyslots-torn", &with(&|bytes| bytes[32_768..32_768 + 294_912].fill(b'x')));
+    // What it says of its own size, in both copies.
+    put(
+        "oversized",
+        &with(&|bytes| {
+            for copy in [0, 16_384] {
+                bytes[copy + 8..copy + 16].fill(0xff);
+            }
+        }),
+    );
     put("data", &vec![0; 3 << 20]);
     fs::File::create(path("ext4")).unwrap().set_len(2 << 20).unwrap();
     tool(&["mke2fs", "-q", "-F", "-t", "ext4", &path("ext4")]);
