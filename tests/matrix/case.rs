@@ -1,5 +1,5 @@
-//! One case without device-mapper: a line of bektab(5), what is wrong around it, and all that must hold
-//! afterwards.
+//! One case without device-mapper: a line of bektab(5), what is wrong around it, and all that must
+//! hold afterwards.
 //!
 //! `{dir}` in a line is the worker's own directory: `{dir}/images` has volumes, `{dir}/keys` files.
 
@@ -29,7 +29,8 @@ pub enum Trouble {
     Appears(&'static str, &'static str, u64),
     /// So many KiB of memory are free, until so many milliseconds have passed.
     Memory(u64, Option<u64>),
-    /// The signal, as soon as the emulator has seen so many requests, or after so many milliseconds.
+    /// The signal, as soon as the emulator has seen so many requests, or after so many
+    /// milliseconds.
     Signal(i32, Moment),
     /// A second run at the same time.
     Twice,

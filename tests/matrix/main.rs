@@ -1,10 +1,11 @@
 //! The fault matrix: every step of opening a volume meets every fault that it can meet.
 //!
-//! The real program runs once or more for each case, before the emulator at Azure's own addresses and
-//! on LUKS images in files, in namespaces (tests/root/run). Each asserts how the run ended, what it
-//! said, whom it asked how often, that it kept to its deadline, and that it left nothing: no mount,
-//! mapping, loop device, process, and no file with a passphrase or a token. What needs device-mapper
-//! or a mounted disk is listed in guest.rs and run by the root ring, tests/root/matrix.rs.
+//! The real program runs once or more for each case, before the emulator at Azure's own addresses
+//! and on LUKS images in files, in namespaces (tests/root/run). Each asserts how the run ended,
+//! what it said, whom it asked how often, that it kept to its deadline, and that it left nothing:
+//! no mount, mapping, loop device, process, and no file with a passphrase or a token. What needs
+//! device-mapper or a mounted disk is listed in guest.rs and run by the root ring,
+//! tests/root/matrix.rs.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,16 +30,19 @@ mod answers;
 mod case;
 #[expect(dead_code, reason = "set up and run by the root ring")]
 mod guest;
+mod images;
+mod left;
 mod local;
 mod network;
 mod plan;
 mod report;
 mod run;
 mod signals;
+mod trouble;
 mod world;
 
 /// Most of a case is waiting.
-const WORKERS: usize = 8;
+const WORKERS: usize = 12;
 
 fn cases() -> Vec<Case> {
     [network::cases(), answers::cases(), local::cases(), signals::cases()].concat()
@@ -54,7 +58,7 @@ fn every_step_meets_every_fault_it_can_meet() {
     // The long ones first, so that none is left over for one worker.
     cases.sort_by_key(|case| std::cmp::Reverse(matches!(case.end, End::Exit(69))));
     let images = tempfile::tempdir().unwrap();
-    run::prepare(images.path());
+    images::prepare(images.path());
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
     thread::scope(|scope| {

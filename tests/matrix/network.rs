@@ -1,7 +1,7 @@
 //! What each request can meet on its way, the same for token, secret, list and unwrap.
 //!
-//! One fault for one request is got over where asking again can help; one that stays ends the unlock at
-//! the deadline, or at once where nothing will change. Requests are counted from that.
+//! One fault for one request is got over where asking again can help; one that stays ends the
+//! unlock at the deadline, or at once where nothing will change. Requests are counted from that.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! A worker's world: namespaces of its own, so that several cases have Azure's addresses at once.
 //!
-//! Its directory is below /mnt and named by its number, because /tmp, /run, /var/tmp and /dev/shm are
-//! emptied: what is found there after a run is the program's.
+//! Its directory is below /mnt and named by its number, because /tmp, /run, /var/tmp and /dev/shm
+//! are emptied: what is found there after a run is the program's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,12 +58,14 @@ impl World {
         for path in PUBLIC {
             tool(&["mount", "-t", "tmpfs", "tmpfs", path]);
         }
+        let pem = include_str!("../emulator/keys/TEST-ONLY-rsa2048-1.pem");
+        fs::write(directory.join("kek.pem"), pem).unwrap();
         let options = Options {
             imds: format!("{IMDS}:80").parse().unwrap(),
             vault: format!("{VAULTS}:443").parse().unwrap(),
             ..Options::default()
         };
-        let emulator = Emulator::start(scenario(), options).unwrap();
+        let emulator = Emulator::start(scenario(&directory), options).unwrap();
         fs::write(directory.join("ca.pem"), emulator.ca_pem()).unwrap();
         let world = Self { directory, volume: format!("matrix-{number}"), emulator };
         world.write_keys();
@@ -72,8 +74,9 @@ impl World {
 
     fn write_keys(&self) {
         let kek = format!("{VAULT}/keys/kek/{VERSION}");
-        let wrapped =
-            |plain: &[u8]| wrap(&scenario(), None, &kek, Algorithm::RsaOaep, plain).unwrap();
+        let wrapped = |plain: &[u8]| {
+            wrap(&scenario(&self.directory), None, &kek, Algorithm::RsaOaep, plain).unwrap()
+        };
         let noise: Vec<u8> = (0..256_u32).map(|n| (n * 7 + 13) as u8).collect();
         let of_key = wrapped(KEY.as_bytes());
         for (name, bytes) in [
@@ -175,7 +178,7 @@ fn names() -> String {
 }
 
 /// A vault with a KEK and secrets, most of which something is wrong with.
-fn scenario() -> Scenario {
+fn scenario(directory: &Path) -> Scenario {
     let kek = format!("{VAULT}/keys/kek/{VERSION}");
     let tags = |file: &str, machine: &str| {
         json!({"DiskEncryptionKeyEncryptionKeyURL": kek,
@@ -226,12 +229,15 @@ fn scenario() -> Scenario {
     let mut vaults = vec![json!({"host": "contoso-kv.vault.azure.net",
         "permissions": [{"identity": "vm", "secrets": ["get", "list"], "keys": ["unwrapKey"]}],
         "keys": keys, "secrets": secrets})];
+    // A further key would be generated, which takes seconds.
+    let pem = directory.join("kek.pem");
+    let kek = json!({"version": VERSION, "pem_file": pem});
     for name in ODD.iter().filter(|name| **name != "absent") {
         let host = format!("{name}-kv.vault.azure.net");
         let mut own = right.clone();
         own["tags"]["DiskEncryptionKeyEncryptionKeyURL"] =
             json!(format!("https://{host}/keys/kek/{VERSION}"));
-        let mut vault = json!({"host": host, "keys": [{"name": "kek", "versions": [{"version": VERSION}]}],
+        let mut vault = json!({"host": host, "keys": [{"name": "kek", "versions": [kek]}],
             "secrets": [{"name": "wrapped", "versions": [own]}]});
         match *name {
             "endless" => vault["paging"] = json!({"endless": true}),

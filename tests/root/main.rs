@@ -27,6 +27,8 @@ mod key_disk;
 mod key_service;
 mod keyscript;
 mod matrix;
+mod matrix_disk;
+mod matrix_odd;
 mod open;
 #[path = "../matrix/plan.rs"]
 #[expect(dead_code, reason = "the summary of tests/matrix counts what this ring only runs")]

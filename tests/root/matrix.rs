@@ -1,7 +1,7 @@
 //! The part of the fault matrix that needs device-mapper: runs the cases of tests/matrix/guest.rs.
 
 use std::cell::OnceCell;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -9,7 +9,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::guest::{Disk, Event, GuestCase, NAME, Odd, cases, content};
+use crate::guest::{Disk, Event, GuestCase, KeyDisk, Odd, cases, content};
+use crate::matrix_disk::{exists, fat, map, mend, remove};
+use crate::matrix_odd::{KEY_DISK, OTHER, VOLUME, odd, unloaded};
 use crate::plan::{End, Fault, Step};
 use crate::world::{KEY, Luks, Volume, World, tool};
 
@@ -18,11 +20,6 @@ use crate::world::{KEY, Luks, Volume, World, tool};
 const SLACK: Duration = Duration::from_secs(15);
 const LIMIT: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(10);
-/// The mappings below the key disk's and the volume's.
-const KEY_DISK: &str = "bekdisk";
-const OTHER: &str = "otherbek";
-const VOLUME: &str = "voldisk";
-
 #[test]
 #[ignore = "needs root: make check-root"]
 fn matrix_header() {
@@ -76,8 +73,7 @@ fn all_of(step: Step) {
         if let End::Signal(_) = case.end {
             // What the run that was ended left to the next one.
             let after = GuestCase { event: Event::Nothing, end: End::Opens, ..case };
-            let key_disk =
-                after.key_disk.map(|disk| crate::guest::KeyDisk { disk: Disk::Whole, ..disk });
+            let key_disk = after.key_disk.map(|disk| KeyDisk { disk: Disk::Whole, ..disk });
             wrong.extend(judge(&world, &made, &GuestCase { key_disk, ..after }));
         }
         count += 1;
@@ -88,9 +84,9 @@ fn all_of(step: Step) {
     assert!(failed.is_empty(), "{} of {count} cases:\n{}", failed.len(), failed.join("\n\n"));
 }
 
-/// The disks that the cases of a step share, each made when it is first needed; nothing is written to
-/// them.
-struct Made<'a> {
+/// The disks that the cases of a step share, each made when it is first needed; nothing is written
+/// to them.
+pub struct Made<'a> {
     world: &'a World,
     plain: OnceCell<Volume>,
     slow: OnceCell<Volume>,
@@ -122,7 +118,7 @@ impl<'a> Made<'a> {
     }
 
     /// Another volume than that of any case.
-    fn other(&self) -> &Volume {
+    pub fn other(&self) -> &Volume {
         let luks = Luks { filesystem: false, ..Luks::default() };
         self.other.get_or_init(|| self.world.luks("other", &luks))
     }
@@ -303,159 +299,6 @@ fn judge_run(case: &GuestCase, (output, elapsed): &(Output, Duration)) -> Vec<St
     }
     must(!said.contains(&KEY[..20]), "the key is printed".to_owned());
     wrong
-}
-
-/// A FAT file system at sector 2048 of a loop device, so that nothing but the mapping over it shows one.
-fn fat(world: &World, image: &str, label: &str, files: &[(&str, &str)]) -> String {
-    let image = world.path(image);
-    let _ = fs::remove_file(&image);
-    File::create(&image).unwrap().set_len(9 << 20).unwrap();
-    let path = image.display().to_string();
-    let layout = ["-a", "-F", "12", "-s", "4", "-r", "512"];
-    let make = ["mkfs.vfat", "--offset=2048", "-n", label];
-    tool(&[&make[..], &layout, &[&path, "8192"]].concat(), b"");
-    for (name, kind) in files {
-        let file = world.file("copied", &content(kind, KEY.as_bytes()));
-        tool(&["mcopy", "-i", &format!("{path}@@1M"), &file, &format!("::{name}")], b"");
-    }
-    tool(&["losetup", "--find", "--show", &path], b"").trim().to_owned()
-}
-
-/// Maps `device` from sector `offset` on as `name`, made of what `disk` says.
-fn map(name: &str, device: &str, offset: u64, disk: Disk) {
-    let Some(table) = table(device, offset, disk) else { return };
-    let mut create = vec!["dmsetup", "create", name];
-    if matches!(disk, Disk::ReadOnly) {
-        create.push("--readonly");
-    }
-    tool(&create, table.as_bytes());
-    // Where no udev makes the node.
-    tool(&["dmsetup", "mknodes", name], b"");
-}
-
-fn table(device: &str, offset: u64, disk: Disk) -> Option<String> {
-    let size: u64 = tool(&["blockdev", "--getsz", device], b"").trim().parse().unwrap();
-    let size = size - offset;
-    let linear = |from: u64, to: u64| {
-        let at = from + offset;
-        if from < to {
-            format!("{from} {} linear {device} {at}\n", to - from)
-        } else {
-            String::new()
-        }
-    };
-    let middle = |from: u64, to: u64, target: &str| {
-        let to = to.min(size);
-        format!("{}{from} {} {target}\n{}", linear(0, from), to - from, linear(to, size))
-    };
-    Some(match disk {
-        Disk::Whole | Disk::ReadOnly => linear(0, size),
-        Disk::Cut(sectors) => linear(0, sectors),
-        Disk::Error(from, to) => middle(from, to, "error"),
-        Disk::Zero(from, to) => middle(from, to, "zero"),
-        Disk::Delay(pause) => format!("0 {size} delay {device} {offset} {pause}\n"),
-        Disk::Absent => return None,
-    })
-}
-
-/// Makes the mapping whole.
-fn mend(name: &str, device: &str, offset: u64) {
-    if !exists(name) {
-        return map(name, device, offset, Disk::Whole);
-    }
-    let table = table(device, offset, Disk::Whole).unwrap_or_default();
-    tool(&["dmsetup", "suspend", "--noflush", name], b"");
-    tool(&["dmsetup", "load", name], table.as_bytes());
-    tool(&["dmsetup", "resume", name], b"");
-}
-
-fn exists(name: &str) -> bool {
-    tool(&["dmsetup", "ls"], b"").lines().any(|line| line.split_whitespace().next() == Some(name))
-}
-
-fn remove(name: &str) {
-    if exists(name) {
-        // Somebody may still be looking at it, where udev runs.
-        tool(&["dmsetup", "remove", "--retry", name], b"");
-    }
-}
-
-/// Sets up what else is in the way; the commands that take it back.
-fn odd(world: &World, made: &Made<'_>, case: &GuestCase, volume: &Volume) -> Vec<Vec<String>> {
-    let key = world.path("right").display().to_string();
-    let point = "/mnt/azure_bek_disk";
-    let disk = format!("/dev/mapper/{VOLUME}");
-    let open = |device: &str, name: &str, header: &str| {
-        let mut words = vec!["cryptsetup", "open", "--key-file", &key];
-        if !header.is_empty() {
-            words.extend(["--header", header]);
-        }
-        words.extend([device, name]);
-        tool(&words, b"");
-    };
-    let undo: &[&[&str]] = match case.odd {
-        Odd::Nothing => &[],
-        Odd::NoVfat | Odd::NoDmCrypt => {
-            if case.odd == Odd::NoVfat {
-                assert!(unloaded("vfat"), "vfat is in use");
-            }
-            fs::write("/proc/sys/kernel/modprobe", "/bin/false\n").unwrap();
-            &[
-                &["modprobe", "-a", "vfat", "dm-crypt"],
-                &["sh", "-c", "echo /sbin/modprobe >/proc/sys/kernel/modprobe"],
-            ]
-        }
-        Odd::PointIsFile => {
-            let _ = fs::remove_dir(point);
-            fs::write(point, "").unwrap();
-            &[&["rm", "-f", "/mnt/azure_bek_disk"]]
-        }
-        Odd::PointIsTaken | Odd::MountedByOthers => {
-            fs::create_dir_all(point).unwrap();
-            if case.odd == Odd::PointIsTaken {
-                tool(&["mount", "-t", "tmpfs", "tmpfs", point], b"");
-            } else {
-                tool(
-                    &["mount", "-t", "vfat", "-o", "ro", &format!("/dev/mapper/{KEY_DISK}"), point],
-                    b"",
-                );
-            }
-            // Fails where the program took it down.
-            &[&["umount", "/mnt/azure_bek_disk"]]
-        }
-        Odd::TwoKeyDisks => {
-            let loops = fat(world, "other.fat", "BEK VOLUME", &[(NAME, "other")]);
-            map(OTHER, &loops, 2048, Disk::Whole);
-            return vec![
-                vec!["losetup".to_owned(), "--detach".to_owned(), loops],
-                ["dmsetup", "remove", "--retry", OTHER].map(str::to_owned).to_vec(),
-            ];
-        }
-        Odd::OpenAlready => {
-            open(&disk, "data1", "");
-            &[]
-        }
-        Odd::NameTaken => {
-            open(&made.other().device, "data1", "");
-            &[]
-        }
-        Odd::DeviceTaken => {
-            open(&disk, "data2", "");
-            &[&["cryptsetup", "close", "data2"]]
-        }
-        Odd::LeftOpen => {
-            remove(VOLUME);
-            map(VOLUME, &volume.device, 0, Disk::Zero(0, 64));
-            open(&disk, "data1", &volume.header);
-            &[]
-        }
-    };
-    undo.iter().map(|words| words.iter().map(|word| (*word).to_owned()).collect()).collect()
-}
-
-/// Whether the module is out of the kernel now.
-fn unloaded(module: &str) -> bool {
-    Command::new("modprobe").args(["--remove", module]).output().unwrap().status.success()
 }
 
 /// The files outside of the world's own directory that hold the key.
