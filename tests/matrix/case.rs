@@ -43,6 +43,8 @@ pub enum Trouble {
 pub enum Moment {
     /// When the emulator has been asked so often.
     Requests(usize),
+    /// So many milliseconds after the emulator has been asked so often.
+    Into(usize, u64),
     /// When the run has gone on for so many milliseconds.
     After(u64),
 }

@@ -21,7 +21,7 @@ pub fn prepare(directory: &Path) {
         "--pbkdf-parallel",
         "1",
     ];
-    let slow = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "600000"];
+    let slow = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "2000000"];
     let kinds: BTreeMap<&str, (&str, Vec<&str>)> = BTreeMap::from([
         ("luks2", ("luks2", [&small[..], &cheap].concat())),
         ("luks1", ("luks1", cheap.to_vec())),

@@ -19,6 +19,7 @@ fn ended() -> Vec<Case> {
         let new = |step, what| Case { end: End::Signal(signal), ..case(step, fault, what) };
         let after = |moment| Trouble::Signal(signal, Moment::After(moment));
         let at = |requests| Trouble::Signal(signal, Moment::Requests(requests));
+        let into = |requests| Trouble::Signal(signal, Moment::Into(requests, 300));
         let held = |case: Case, step| case.rule_after(step, HELD_UP, json!(1), json!("pass"));
         cases.extend([
             new(Step::DeviceWait, "before it is there")
@@ -45,19 +46,19 @@ fn ended() -> Vec<Case> {
                 .asked(1, 1),
             new(Step::Token, "in the middle of the answer")
                 .rule(Step::Token, json!(1), json!({"drip_ms": 20}))
-                .trouble(after(1200))
+                .trouble(into(1))
                 .asked(1, 0),
             new(Step::Secret, "in the middle of the answer")
                 .rule(Step::Secret, json!(1), json!({"drip_ms": 20}))
-                .trouble(after(1500))
+                .trouble(into(2))
                 .asked(1, 1),
             new(Step::Token, "while it waits to ask again")
                 .rule(Step::Token, json!("forever"), json!({"throttled": {"retry_after": 9}}))
-                .trouble(after(1000))
+                .trouble(into(1))
                 .asked(1, 0),
             new(Step::Unwrap, "while it waits to ask again")
                 .rule(Step::Unwrap, json!("forever"), json!({"throttled": {"retry_after": 9}}))
-                .trouble(after(1500))
+                .trouble(into(3))
                 .asked(1, 2),
             new(Step::Activate, "while it waits for memory")
                 .local()

@@ -79,9 +79,15 @@ pub fn with_trouble(world: &World, case: &Case, since: usize) -> (Vec<Run>, Vec<
 
 /// Waits for the moment of a signal; whether the run was still going on then.
 fn comes(world: &World, since: usize, child: &mut Child, started: Instant, moment: Moment) -> bool {
+    let mut asked = None;
     loop {
+        let count = world.emulator.requests().len() - since;
         let came = match moment {
-            Moment::Requests(count) => world.emulator.requests().len() >= since + count,
+            Moment::Requests(wanted) => count >= wanted,
+            Moment::Into(wanted, after) if count >= wanted => {
+                asked.get_or_insert_with(Instant::now).elapsed() >= Duration::from_millis(after)
+            }
+            Moment::Into(..) => false,
             Moment::After(after) => started.elapsed() >= Duration::from_millis(after),
         };
         // Looked at without reaping it.

@@ -28,7 +28,7 @@ pub const IMDS: &str = "169.254.169.254";
 pub const VAULTS: &str = "169.254.169.253";
 
 pub struct World {
-    /// `/mnt/matrix-N`.
+    /// `/mnt/NAME`, by the name of the volume.
     pub directory: PathBuf,
     /// The name of the volume, which no other worker uses.
     pub volume: String,
@@ -43,7 +43,9 @@ impl World {
         for address in [IMDS, VAULTS] {
             plug(address);
         }
-        let directory = PathBuf::from(format!("/mnt/matrix-{number}"));
+        // Processes and mappings are everybody's: another run of this suite is told from this one.
+        let volume = format!("matrix-{}-{number}", std::process::id());
+        let directory = Path::new("/mnt").join(&volume);
         tool(&["mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
         for name in ["images", "keys", "case"] {
             fs::create_dir_all(directory.join(name)).unwrap();
@@ -67,7 +69,7 @@ impl World {
         };
         let emulator = Emulator::start(scenario(&directory), options).unwrap();
         fs::write(directory.join("ca.pem"), emulator.ca_pem()).unwrap();
-        let world = Self { directory, volume: format!("matrix-{number}"), emulator };
+        let world = Self { directory, volume, emulator };
         world.write_keys();
         world
     }
