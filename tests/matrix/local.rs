@@ -69,7 +69,7 @@ fn header() -> Vec<Case> {
         new(Fault::Half, "the disk ends in its metadata", "{dir}/images/half-metadata")
             .exits(4, &["no usable header in"]),
         new(Fault::Half, "the disk ends in its keyslots", "{dir}/images/half-keyslots")
-            .exits(4, &[]),
+            .exits(4, &["no usable header in {dir}/images/half-keyslots"]),
         new(Fault::Half, "the first copy is gone", "{dir}/images/first-copy-gone"),
         new(Fault::Garbage, "the first copy is torn", "{dir}/images/first-copy-torn"),
         new(Fault::Garbage, "both copies are torn", "{dir}/images/both-copies-torn")

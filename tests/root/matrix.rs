@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::guest::{Disk, Event, GuestCase, KeyDisk, Odd, cases, content};
-use crate::matrix_disk::{exists, fat, map, mend, remove};
+use crate::matrix_disk::{OFFSET, exists, fat, map, mend, remove};
 use crate::matrix_odd::{KEY_DISK, OTHER, VOLUME, odd, unloaded};
 use crate::plan::{End, Fault, Step};
 use crate::world::{KEY, Luks, Volume, World, tool};
@@ -104,7 +104,7 @@ impl<'a> Made<'a> {
     }
 
     fn volume(&self, case: &GuestCase) -> &Volume {
-        let slow = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "100000"];
+        let slow = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "20000"];
         let bare = || Luks { filesystem: false, ..Luks::default() };
         match (case.detached, case.slow_kdf) {
             (true, _) => self.apart.get_or_init(|| {
@@ -133,7 +133,7 @@ fn judge(world: &World, made: &Made<'_>, case: &GuestCase) -> Vec<String> {
     }
     let key_disk = case.key_disk.map(|disk| {
         let loops = fat(world, "key.fat", disk.label, disk.files);
-        map(KEY_DISK, &loops, 2048, disk.disk);
+        map(KEY_DISK, &loops, OFFSET, disk.disk);
         (loops, disk)
     });
     let undo = odd(world, made, case, volume);
@@ -146,7 +146,7 @@ fn judge(world: &World, made: &Made<'_>, case: &GuestCase) -> Vec<String> {
     if let Event::Mended(after) = case.event {
         thread::sleep(Duration::from_millis(after));
         match &key_disk {
-            Some((loops, _)) => mend(KEY_DISK, loops, 2048),
+            Some((loops, _)) => mend(KEY_DISK, loops, OFFSET),
             None => mend(VOLUME, &volume.device, 0),
         }
     }

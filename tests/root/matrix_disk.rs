@@ -5,6 +5,9 @@ use std::fs::{self, File};
 use crate::guest::{Disk, content};
 use crate::world::{KEY, World, tool};
 
+/// The sector of a key disk's file at which its file system begins.
+pub const OFFSET: u64 = 2048;
+
 /// A FAT file system at sector 2048 of a loop device, so that nothing but the mapping over it shows
 /// one.
 pub fn fat(world: &World, image: &str, label: &str, files: &[(&str, &str)]) -> String {
@@ -15,11 +18,19 @@ pub fn fat(world: &World, image: &str, label: &str, files: &[(&str, &str)]) -> S
     let layout = ["-a", "-F", "12", "-s", "4", "-r", "512"];
     let make = ["mkfs.vfat", "--offset=2048", "-n", label];
     tool(&[&make[..], &layout, &[&path, "8192"]].concat(), b"");
+    let device = tool(&["losetup", "--find", "--show", &path], b"").trim().to_owned();
+    // Written through the kernel's own vfat, as Azure's host does it for all we can see.
+    map("making", &device, OFFSET, Disk::Whole);
+    let point = world.path("writing");
+    fs::create_dir_all(&point).unwrap();
+    let mounted = point.display().to_string();
+    tool(&["mount", "-t", "vfat", "/dev/mapper/making", &mounted], b"");
     for (name, kind) in files {
-        let file = world.file("copied", &content(kind, KEY.as_bytes()));
-        tool(&["mcopy", "-i", &format!("{path}@@1M"), &file, &format!("::{name}")], b"");
+        fs::write(point.join(name), content(kind, KEY.as_bytes())).unwrap();
     }
-    tool(&["losetup", "--find", "--show", &path], b"").trim().to_owned()
+    tool(&["umount", &mounted], b"");
+    remove("making");
+    device
 }
 
 /// Maps `device` from sector `offset` on as `name`, made of what `disk` says.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::guest::{Disk, GuestCase, NAME, Odd};
 use crate::matrix::Made;
-use crate::matrix_disk::{fat, map, remove};
+use crate::matrix_disk::{OFFSET, fat, map, remove};
 use crate::world::{Volume, World, tool};
 
 /// The mappings below the key disk's and the volume's.
@@ -58,7 +58,7 @@ pub fn odd(world: &World, made: &Made<'_>, case: &GuestCase, volume: &Volume) ->
         }
         Odd::TwoKeyDisks => {
             let loops = fat(world, "other.fat", "BEK VOLUME", &[(NAME, "other")]);
-            map(OTHER, &loops, 2048, Disk::Whole);
+            map(OTHER, &loops, OFFSET, Disk::Whole);
             return vec![
                 vec!["losetup".to_owned(), "--detach".to_owned(), loops],
                 ["dmsetup", "remove", "--retry", OTHER].map(str::to_owned).to_vec(),

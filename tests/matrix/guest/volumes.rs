@@ -19,11 +19,11 @@ fn header() -> Vec<GuestCase> {
     vec![
         new(Fault::DiskError, "the first copy of the header")
             .on(Disk::Error(0, SECOND))
-            .exits(4, &[]),
+            .exits(4, &["no usable header in /dev/"]),
         new(Fault::DiskError, "both copies of the header")
             .on(Disk::Error(0, KEYSLOTS))
             .timeout(4)
-            .exits(4, &[]),
+            .exits(4, &["no usable header in /dev/"]),
     ]
 }
 
@@ -43,9 +43,13 @@ fn activate() -> Vec<GuestCase> {
         new(Fault::Absent, "the kernel has no dm-crypt")
             .odd(Odd::NoDmCrypt)
             .exits(4, &["no mapping was made", "the kernel has no dm-crypt"]),
-        new(Fault::Half, "the disk ends before its data").on(Disk::Cut(DATA)).exits(4, &[]),
+        new(Fault::Half, "the disk ends before its data")
+            .on(Disk::Cut(DATA))
+            .exits(4, &["no usable header in /dev/"]),
         new(Fault::Slow, "20 ms for each request").on(Disk::Delay(20)),
-        new(Fault::DiskError, "the keyslots").on(Disk::Error(KEYSLOTS, DATA)).exits(4, &[]),
+        new(Fault::DiskError, "the keyslots")
+            .on(Disk::Error(KEYSLOTS, DATA))
+            .exits(4, &["no usable header in /dev/"]),
         new(Fault::DiskError, "the data only, which nobody reads").on(Disk::Error(DATA, ALL)),
         new(Fault::Garbage, "zeros for keyslots")
             .on(Disk::Zero(KEYSLOTS, DATA))
@@ -76,18 +80,20 @@ fn verify() -> Vec<GuestCase> {
         new(Fault::Garbage, "the superblock is overwritten").on(Disk::Zero(0, 64)).exits(4, closed),
         new(Fault::Half, "the disk ends before the superblock").on(Disk::Cut(2)).exits(4, closed),
         new(Fault::Half, "the disk ends behind the superblock").on(Disk::Cut(64)),
-        new(Fault::DiskError, "the superblock").on(Disk::Error(0, 64)).exits(4, &[]),
+        new(Fault::DiskError, "the superblock")
+            .on(Disk::Error(0, 64))
+            .exits(4, &["reading the opened device"]),
         new(Fault::DiskError, "what is far behind the superblock").on(Disk::Error(20_000, 30_000)),
         new(Fault::Slow, "20 ms for each request").on(Disk::Delay(20)),
         new(Fault::Killed, "what a killed run left open is noise")
             .odd(Odd::LeftOpen)
             .exits(4, closed),
         new(Fault::Terminated, "before the content is read")
-            .on(Disk::Delay(400))
+            .on(Disk::Delay(150))
             .event(Event::SignalMapped(15))
             .ends_by(15),
         new(Fault::Killed, "before the content is read")
-            .on(Disk::Delay(400))
+            .on(Disk::Delay(150))
             .event(Event::SignalMapped(9))
             .ends_by(9),
         new(Fault::Twice, "both read the content"),
