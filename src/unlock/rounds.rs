@@ -77,17 +77,19 @@ fn patience<'d>(source: SourceName, left: &[SourceName], deadline: &Deadline<'d>
 }
 
 /// While later sources were asked a key disk may have come, or the network an earlier one was
-/// waiting for: one more look, at the disk without waiting.
+/// waiting for: one more look, at the disk without waiting. The last one had all the time there was:
+/// what it did not wait for, a long Retry-After, it must not be asked for at once.
 fn second_round(
     attempt: &mut Attempt<'_, '_>,
     sources: &mut [Box<dyn KeySource + '_>],
     failures: &mut [Kind],
 ) -> Result<Option<Fit>, Kind> {
     let deadline = attempt.deadline;
-    for (source, failure) in sources.iter_mut().zip(failures) {
+    let last = sources.len().saturating_sub(1);
+    for (index, (source, failure)) in sources.iter_mut().zip(failures).enumerate() {
         let patience = match &*failure {
             Kind::KeyDiskMissing { .. } => deadline.within(Duration::ZERO),
-            kind if kind.is_transient() && !deadline.passed() => *deadline,
+            kind if kind.is_transient() && index < last && !deadline.passed() => *deadline,
             _ => continue,
         };
         match attempt.ask(&mut **source, &patience) {
@@ -238,10 +240,23 @@ mod tests {
             let mut case = Case::new();
             case.disk = vec![Err(missing()), Err(missing())];
             let answers = [unreachable(37, 79), later].map(|it| Err(Kind::MetadataUnreachable(it)));
-            case.vault = Some(answers.into());
+            case.token = Some(answers.into());
+            case.vault = Some(vec![Err(Kind::MetadataUntrusted { reason: "x".to_owned() })]);
             let error = case.run().0.unwrap_err();
             assert_eq!(error.kind, Kind::MetadataUnreachable(unreachable(told, 79)));
         }
+    }
+
+    #[test]
+    fn the_last_source_is_not_asked_again_at_once() {
+        let mut case = Case::new();
+        case.disk = vec![Err(missing()), Err(missing())];
+        let busy = Kind::MetadataUnreachable(unreachable(1, 0));
+        case.vault = Some(vec![Err(busy.clone())]);
+        let (result, events, _) = case.run();
+        assert_eq!(result.unwrap_err().kind, busy);
+        let asked = events.iter().filter(|event| event.starts_with("ask key-vault"));
+        assert_eq!(asked.count(), 1, "{events:?}");
     }
 
     #[test]

@@ -19,6 +19,8 @@ mod bitlk;
 mod bitlk_images;
 mod close;
 mod cores;
+#[path = "../matrix/guest.rs"]
+mod guest;
 mod header;
 mod header_copy;
 mod header_policy;
@@ -32,6 +34,13 @@ mod needles;
 mod open;
 #[path = "../secrets/places.rs"]
 mod places;
+mod matrix;
+mod matrix_disk;
+mod matrix_odd;
+mod open;
+#[path = "../matrix/plan.rs"]
+#[expect(dead_code, reason = "the summary of tests/matrix counts what this ring only runs")]
+mod plan;
 mod recipe;
 mod recover;
 mod recover_refusals;

@@ -39,16 +39,22 @@ native_world() {
     CRYPTSETUP_IMAGES=$images "$test" "$@"
 }
 
-# run_in_namespaces TEST ARGUMENT...: what needs Azure's addresses, and no device-mapper.
-#
-# Also without root where user namespaces are allowed.
-run_in_namespaces() {
+# in_namespaces WHAT COMMAND...: with mounts and a network of its own; without root where user
+# namespaces are allowed.
+in_namespaces() {
+    local what=$1
     local -a flags=(--mount --net --propagation private)
+    shift
     ((EUID == 0)) || flags+=(--map-root-user)
     if ! unshare "${flags[@]}" ip link set lo up 2>/dev/null; then
-        say "left out: ${1##*/}, there is no network namespace without root here"
+        say "left out: $what, there is no network namespace without root here"
         return 0
     fi
+    unshare "${flags[@]}" "$@"
+}
+
+# run_in_namespaces TEST ARGUMENT...: what needs Azure's addresses, and no device-mapper.
+run_in_namespaces() {
     SDK_PYTHON=$("$HERE/../emulator/python/run.sh" venv)
     export SDK_PYTHON
     # Else that is the reason why there is none.
@@ -56,7 +62,7 @@ run_in_namespaces() {
         say "$SDK_PYTHON"
         set -- "$@" --skip sdk::
     fi
-    unshare "${flags[@]}" \
+    in_namespaces "${1##*/}" \
         bash -euo pipefail -c "$(declare -f world namespace_world throw_away); namespace_world \"\$@\"" - "$@"
 }
 

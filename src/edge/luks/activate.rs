@@ -72,6 +72,12 @@ fn failure(
         (Errno::EBUSY, _) => Kind::VolumeBusy {
             holders: vec!["another mapping or mount of the encrypted device".to_owned()],
         },
+        // The same number for both; measured with libcryptsetup 2.6.1 on a kernel without dm-crypt.
+        (Errno::ENODEV, Some(_)) => Kind::HeaderUnusable {
+            path: metadata.to_owned(),
+            reason: "no mapping was made: the disk is gone, or the kernel has no dm-crypt"
+                .to_owned(),
+        },
         (Errno::ENOMEM, _) => Kind::MemoryShort {
             needed_kib: header.keyslots.iter().map(|s| s.memory_kib).max().unwrap_or(0),
             shortage: Shortage::Kernel,
