@@ -28,16 +28,15 @@ mod images;
 mod key_disk;
 mod key_service;
 mod keyscript;
+mod matrix;
+mod matrix_disk;
+mod matrix_odd;
 mod memory;
 #[path = "../secrets/needles.rs"]
 mod needles;
 mod open;
 #[path = "../secrets/places.rs"]
 mod places;
-mod matrix;
-mod matrix_disk;
-mod matrix_odd;
-mod open;
 #[path = "../matrix/plan.rs"]
 #[expect(dead_code, reason = "the summary of tests/matrix counts what this ring only runs")]
 mod plan;
