@@ -74,11 +74,16 @@ impl Network {
     ///
     /// Comes back when it is connected or failed; whatever failed, the request will meet it, too.
     pub fn connect(&self, host: &Host) {
-        if self.clients().hosts.contains_key(host) {
-            return;
-        }
-        if let Ok((client, early)) = self.host(host) {
-            early.while_armed(|| {
+        let made = {
+            let mut clients = self.clients();
+            if clients.hosts.contains_key(host) {
+                return;
+            }
+            // Armed before anybody else can see it.
+            self.add(&mut clients, host, Early::armed())
+        };
+        if let Ok((client, early)) = made {
+            early.made_by(|| {
                 let _ = client.get(format!("https://{host}/")).timeout(EARLY_CONNECT).send();
             });
         }
@@ -118,11 +123,19 @@ impl Network {
         if let Some((client, early)) = clients.hosts.get(host) {
             return Ok((Client::clone(client), early.clone()));
         }
+        self.add(&mut clients, host, Early::default())
+    }
+
+    fn add(
+        &self,
+        clients: &mut Clients,
+        host: &Host,
+        early: Early,
+    ) -> Result<(Client, Early), HttpError> {
         let config = match &clients.tls {
             Some(config) => Arc::clone(config),
             None => Arc::clone(clients.tls.insert(Arc::new(tls(self.authorities.load()?)?))),
         };
-        let early = Early::default();
         let mut builder = builder(&config).https_only(true).connector_layer(early.clone());
         for (name, address) in &self.endpoints.vaults {
             builder = builder.resolve(name.as_str(), *address);

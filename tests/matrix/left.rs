@@ -17,9 +17,11 @@ pub fn left(world: &World, before: &str) -> Vec<String> {
         found.extend(holding(directory).into_iter().map(|path| format!("{path} holds a secret")));
     }
     let after = mounts();
-    if after != *before {
-        found.push(format!("mounted before:\n{before}after:\n{after}"));
-    }
+    let more = after.lines().filter(|line| !before.lines().any(|before| before == *line));
+    found.extend(more.map(|line| format!("left mounted: {line}")));
+    // What somebody else removes from below the machine's own /tmp vanishes here, too.
+    let less = before.lines().filter(|line| !after.contains(line) && !line.contains(" /tmp/"));
+    found.extend(less.map(|line| format!("no longer mounted: {line}")));
     for block in fs::read_dir("/sys/block").unwrap().flatten() {
         let name = fs::read_to_string(block.path().join("dm/name")).unwrap_or_default();
         let file = fs::read_to_string(block.path().join("loop/backing_file")).unwrap_or_default();
@@ -44,12 +46,22 @@ pub fn mounts() -> String {
     fs::read_to_string("/proc/thread-self/mountinfo").unwrap()
 }
 
-/// The processes that work in `directory`, by their numbers.
+/// The processes that work in `directory`, and those of the program that are in this network: that
+/// is the worker's own, and what talks to it works in no directory of its own. By their numbers.
 fn processes(directory: &Path) -> Vec<String> {
+    let network = fs::read_link("/proc/thread-self/ns/net").unwrap();
+    let is_ours = |process: &Path| {
+        let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
+        let its = fs::read_link(process.join("ns/net"));
+        name.starts_with("bek-unlock") && its.is_ok_and(|its| its == network)
+    };
     let all = fs::read_dir("/proc").unwrap().flatten();
-    all.filter(|entry| fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == directory))
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect()
+    all.filter(|entry| {
+        let works_in = fs::read_link(entry.path().join("cwd"));
+        works_in.is_ok_and(|cwd| cwd == directory) || is_ours(&entry.path())
+    })
+    .map(|entry| entry.file_name().to_string_lossy().into_owned())
+    .collect()
 }
 
 /// The files below `directory` that hold a passphrase or a token.

@@ -41,9 +41,16 @@ struct Shared {
 }
 
 impl Early {
-    /// Has the connection that `connect` makes left here for the next one.
-    pub fn while_armed(&self, connect: impl FnOnce()) {
-        *self.0.armed() = true;
+    /// One whose next connection is left here, for the one after it: [`Early::made_by`] makes it.
+    pub fn armed() -> Self {
+        let early = Self::default();
+        *early.0.armed() = true;
+        early
+    }
+
+    /// Has `connect` make the connection that is left here. Others wait in [`Early::wait`] until it
+    /// is begun, so none of them can be taken for it, and none leaves a connection that it takes.
+    pub fn made_by(&self, connect: impl FnOnce()) {
         connect();
         // It may have failed before it got as far as connecting.
         self.0.disarm();
@@ -176,16 +183,33 @@ mod tests {
 
     #[test]
     fn what_was_connected_early_is_used_once() {
-        let early = Early::default();
+        let early = Early::armed();
         let mut connector = early.layer(Counter::default());
-        assert_eq!(connect(&mut connector), Ok(1));
-        early.while_armed(|| {
+        early.made_by(|| {
             let connected = Err("connected for the next request".to_owned());
             assert_eq!(connect(&mut connector), connected);
             early.wait();
         });
         // The counter counts what is begun, also where it is then not needed.
-        assert_eq!(connect(&mut connector), Ok(2));
-        assert_eq!(connect(&mut connector), Ok(4));
+        assert_eq!(connect(&mut connector), Ok(1));
+        assert_eq!(connect(&mut connector), Ok(3));
+    }
+
+    #[test]
+    fn what_was_not_armed_is_as_without_it() {
+        let early = Early::default();
+        let mut connector = early.layer(Counter::default());
+        early.wait();
+        assert_eq!([connect(&mut connector), connect(&mut connector)], [Ok(1), Ok(2)]);
+    }
+
+    /// Who could not even begin keeps nobody waiting.
+    #[test]
+    fn a_connection_that_was_never_begun_is_not_waited_for() {
+        let early = Early::armed();
+        early.made_by(|| {});
+        early.wait();
+        let mut connector = early.layer(Counter::default());
+        assert_eq!(connect(&mut connector), Ok(1));
     }
 }
