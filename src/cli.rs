@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
             return finish(&Err(error), false);
         }
     };
-    // Not in the process that talks to the network: what it has to say, it answers.
+    // The process that talks to the network closes what it inherits first, see network.rs.
     if command.action != Action::Network {
         logger::install(command.verbose);
     }

@@ -14,6 +14,7 @@ use crate::edge::network::serve::Service;
 use crate::edge::network::{restrict, wire};
 use crate::edge::process;
 use crate::error::{Error, Goal, Kind};
+use crate::report::logger;
 
 /// Gives up all rights and answers what it is asked.
 ///
@@ -42,6 +43,9 @@ fn serve() -> Result<(), Kind> {
     }
     let listener = listening::inherited("network", "bek-unlock-network.socket")?;
     process::close_inherited(Some(listener.as_fd()));
+    // Not before: its descriptors would have been among them. Whoever asks is told nothing by a
+    // service that cannot start, so the journal has to be.
+    logger::install(false);
     let service = give_up(false)?;
     service.listen(&listener).map_err(|error| Kind::Internal {
         call: "accepting a connection",

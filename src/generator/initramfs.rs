@@ -85,7 +85,10 @@ const NETWORK: [(&str, &str); 6] = [
     ("RestrictAddressFamilies", "AF_INET AF_INET6 AF_NETLINK"),
     ("CapabilityBoundingSet", "CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_KILL"),
     ("SystemCallFilter", "@setuid capset"),
-    ("SystemCallFilter", "landlock_create_ruleset landlock_add_rule landlock_restrict_self"),
+    (
+        "SystemCallFilter",
+        "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp",
+    ),
 ];
 
 /// What differs for all instances in an initramfs.

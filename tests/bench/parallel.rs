@@ -1,8 +1,13 @@
 //! Many volumes at once, each opened by a process of its own, as systemd starts them at boot.
 
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use bek_unlock::edge::network::SOCKET;
 
 use crate::azure::Azure;
 use crate::fetch::source;
@@ -54,7 +59,6 @@ pub fn local(program: &str, rounds: usize) {
 
 /// Fetches their keys from one vault.
 pub fn vault(program: &str, rounds: usize, delay: Duration) {
-    let disks = Disk::many(VOLUMES[VOLUMES.len() - 1]);
     let azure = Azure::start();
     if !delay.is_zero() {
         latency::move_behind(delay);
@@ -68,10 +72,26 @@ pub fn vault(program: &str, rounds: usize, delay: Duration) {
         "milliseconds", "volumes", "median", "per volume", "ratio"
     );
     let source = source(&azure.ca());
+    for (who, shared) in [("each by itself", false), ("through the service", true)] {
+        fetches((program, shared), who, rounds, (&azure, delay), &source);
+    }
+}
+
+/// With `shared`, through the process that systemd starts for all volumes of a boot.
+fn fetches(
+    (program, shared): (&str, bool),
+    who: &str,
+    rounds: usize,
+    (azure, delay): (&Azure, Duration),
+    source: &[String; 2],
+) {
+    let disks = Disk::many(VOLUMES[VOLUMES.len() - 1]);
     let mut single = 0.0;
     for count in VOLUMES {
         let (mut times, mut requests) = (Vec::new(), (0, 0));
         for round in 0..=rounds {
+            // Anew, so that it has no token yet.
+            let _service = shared.then(|| Service::start(program));
             let began = Instant::now();
             let open = |disk: &Disk, name: &str| {
                 start(&[program, "attach", name, &disk.device, &source[0], &source[1]])
@@ -89,13 +109,28 @@ pub fn vault(program: &str, rounds: usize, delay: Duration) {
         if count == 1 {
             single = time;
         }
-        row(
-            "bek-unlock attach",
-            count,
-            time,
-            single,
-            &format!("{:>10}{:>12}", requests.0, requests.1),
-        );
+        row(who, count, time, single, &format!("{:>10}{:>12}", requests.0, requests.1));
+    }
+}
+
+/// bek-unlock-network.service, as its socket unit starts it (sd_listen_fds(3)).
+struct Service(Child);
+
+impl Service {
+    fn start(program: &str) -> Self {
+        let listener = UnixListener::bind(SOCKET).unwrap();
+        let script = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" network";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, program]).stdin(OwnedFd::from(listener));
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        fs::remove_file(SOCKET).unwrap();
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
     }
 }
 
