@@ -64,7 +64,7 @@ deadline_of() { sed -n "s/^$1 .*timeout=\([0-9]*\).*/\1/p" /etc/bektab; }
 at_most() { (($1 <= $2)); }
 
 # But for the one that systemd keeps for a while, in case another volume needs the network.
-no_process_left() { [[ -z $(pgrep --list-full bek-unlock | grep --invert-match '/bek-unlock network$') ]]; }
+no_process_left() { ! pgrep --list-full bek-unlock | grep --invert-match '/bek-unlock network$'; }
 
 # opened VOLUME...: open, mounted, readable.
 opened() {
