@@ -154,6 +154,8 @@ impl Link {
             .current_dir("/")
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
+            // May be a file; what it has to say, it answers.
+            .stderr(Stdio::null())
             .spawn()?;
         Ok(Self { stream: ours, child: Some(child) })
     }

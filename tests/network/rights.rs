@@ -36,6 +36,7 @@ fn the_process_for_the_network_has_no_rights_left() {
         .args(["-c", "exec \"$0\" network 7<&1 >/dev/null", env!("CARGO_BIN_EXE_bek-unlock")])
         .stdin(OwnedFd::from(theirs))
         .stdout(OwnedFd::from(leaked))
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let process = child.id();
