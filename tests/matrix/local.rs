@@ -17,7 +17,7 @@ fn device() -> Vec<Case> {
     };
     vec![
         absent("a path", "{dir}/case/disk")
-            .exits(4, &["{dir}/case/disk is not there; gave up after 1.0 s"]),
+            .exits(4, &["{dir}/case/disk is not there; gave up after 1."]),
         absent("a UUID", "UUID=5f1e0f00-0000-0000-0000-000000000000")
             .exits(4, &["no disk has UUID=5f1e0f00", "gave up after"]),
         absent("a PARTUUID", "PARTUUID=5f1e0f00-01")
