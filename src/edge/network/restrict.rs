@@ -6,6 +6,7 @@
 //! initramfs may have no Landlock, a container no seccomp.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use caps::CapSet;
@@ -19,6 +20,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 
 use super::syscalls;
+use crate::config;
 use crate::edge::process;
 use crate::error::Kind;
 
@@ -51,6 +53,10 @@ const PORTS: [u16; 3] = [53, 80, 443];
 /// kernel of the last ten years has does not work; then nothing may be asked from here.
 pub fn restrict(parent: bool) -> Result<(), Kind> {
     if geteuid().is_root() && ["uid_map", "gid_map"].iter().all(|map| is_mapped(map)) {
+        let root = Path::new("/");
+        if config::in_initramfs(root) {
+            let_in(root);
+        }
         become_nobody()?;
     }
     for set in [CapSet::Ambient, CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
@@ -66,6 +72,36 @@ pub fn restrict(parent: bool) -> Result<(), Kind> {
         return Err(failed("Landlock", &error));
     }
     syscalls::allow_only_needed()
+}
+
+/// Lets another user than root reach what [`READABLE`] and [`LINKS`] name, by its name.
+///
+/// In an image of initramfs-tools with UMASK=0077, as cryptsetup-initramfs advises where a key is in
+/// it, every directory is root's alone, and without /etc/resolv.conf no vault has an address. The
+/// image is memory and gone with the boot. Directories get the right to pass and not to list.
+fn let_in(root: &Path) {
+    let below = |path: &str| root.join(path.trim_start_matches('/'));
+    let mut directories: Vec<PathBuf> = vec![root.to_owned()];
+    for path in READABLE.map(below) {
+        directories.extend(path.ancestors().take_while(|at| *at != root).map(Path::to_path_buf));
+        // The libraries' own directory has the name of the architecture.
+        let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+        directories.extend(entries.map(|entry| entry.path()));
+    }
+    for directory in directories.iter().filter(|path| path.is_dir()) {
+        add(directory, 0o001);
+    }
+    for file in LINKS.map(below).iter().filter(|path| path.is_file()) {
+        add(file, 0o004);
+    }
+}
+
+/// What cannot be changed is missed when a name is looked up, and told then.
+fn add(path: &Path, bits: u32) {
+    if let Ok(metadata) = fs::metadata(path) {
+        let mode = metadata.permissions().mode() | bits;
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    }
 }
 
 /// Root of a user namespace is no other user outside of it than who made it, and may not have been
@@ -117,9 +153,39 @@ fn places() -> Vec<PathBuf> {
     let led = LINKS.iter().filter_map(|link| fs::canonicalize(link).ok());
     let fixed = READABLE.iter().map(PathBuf::from).filter(|path: &PathBuf| path.exists());
     // The folder, not the file: whoever writes such files puts a new one in the place of the old.
-    fixed.chain(led.filter_map(|file| file.parent().map(Path::to_path_buf))).collect()
+    let folders = led.filter_map(|file| file.parent().map(Path::to_path_buf));
+    fixed.chain(folders.filter(|folder| folder != Path::new("/"))).collect()
 }
 
 fn failed(call: &'static str, reason: &dyn std::fmt::Display) -> Kind {
     Kind::Internal { call, reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_image_hides_from_others_is_let_through_and_not_listed() {
+        let root = tempfile::tempdir().unwrap();
+        let below = |path: &str| root.path().join(path);
+        let files = ["etc/resolv.conf", "etc/bektab", "usr/lib/x86_64-linux-gnu/libnss_dns.so.2"];
+        for file in files.iter().chain(&["cryptroot/keyfiles/data1.key"]) {
+            fs::create_dir_all(below(file).parent().unwrap()).unwrap();
+            fs::write(below(file), "").unwrap();
+        }
+        let modes = ["", "etc", "usr", "usr/lib", "usr/lib/x86_64-linux-gnu", "cryptroot"];
+        for (path, mode) in
+            modes.iter().map(|path| (path, 0o700)).chain(files.iter().map(|file| (file, 0o600)))
+        {
+            fs::set_permissions(below(path), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let_in(root.path());
+        let mode = |path: &str| fs::metadata(below(path)).unwrap().permissions().mode() & 0o777;
+        for directory in ["", "etc", "usr", "usr/lib", "usr/lib/x86_64-linux-gnu"] {
+            assert_eq!(mode(directory), 0o701, "{directory}");
+        }
+        assert_eq!(mode("etc/resolv.conf"), 0o604);
+        assert_eq!((mode("etc/bektab"), mode("cryptroot")), (0o600, 0o700));
+    }
 }

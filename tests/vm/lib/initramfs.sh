@@ -28,6 +28,8 @@ make_initramfs() {
     case $tool in
         dracut) chroot . dracut --no-hostonly --no-compress --kver "$version" /tmp/initramfs ;;
         initramfs-tools)
+            # As cryptsetup-initramfs advises where a key is in the image: directories for root alone.
+            echo 'UMASK=0077' >etc/initramfs-tools/conf.d/umask
             chroot . mkinitramfs -c gzip -l 1 -o /tmp/initramfs.gz "$version"
             gzip --decompress tmp/initramfs.gz
             ;;
