@@ -134,6 +134,13 @@ run_step() {
     cat "$RESULTS/$step/checks.txt" 2>/dev/null || true
     equal "step $step ran to its end ($((SECONDS - since)) s)" 'yes verdict: pass' \
         "$booted $(verdict "$DIR/console.log")"
+    [[ $booted == yes ]] || last_words "$DIR/console.log"
+}
+
+# last_words CONSOLE: where a guest stopped, for those who see this run's words and not its files.
+last_words() {
+    say "the last of $(wc --lines <"$1") lines of its console:"
+    tail --lines=40 "$1" | tr --delete '\r\033' | sed 's/^/    | /' >&2
 }
 
 verdict() { grep --only-matching --extended-regexp 'verdict: (pass|fail)' "$1" || echo 'no verdict'; }
