@@ -4,6 +4,7 @@ use std::io::Cursor;
 use std::process::Command;
 
 use bek_unlock::header::identity::{self, EXTENT_MAX, HEAD, Problem};
+use bek_unlock::header::policy;
 use bek_unlock::recovery::tokens;
 use ring::digest::{SHA256, digest};
 
@@ -110,6 +111,12 @@ fn sound(data: &[u8]) {
         }
         Err(Problem::Unreadable(error)) => panic!("{error}"),
         Err(problem) => plain(&problem.to_string()),
+    }
+    let data = policy::Data { size: 1 << 40, apart: false };
+    match policy::check(&mut device(), data) {
+        // What may be opened has to be known for what it is.
+        Ok(()) => assert!(identity.is_ok_and(|identity| identity.extent > 0)),
+        Err(refusal) => plain(&refusal.to_string()),
     }
     let Ok(metadata) = metadata else { return };
     assert!(metadata.len() < HEAD);
