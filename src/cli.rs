@@ -5,7 +5,6 @@
 //! unlock.rs and detach.rs; what is said about it, in report.rs.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use args::{Action, Command};
@@ -46,8 +45,12 @@ mod token_key;
 /// second counts, and systemd-shutdown takes down what is left.
 const CLOSE_LIMIT: Duration = Duration::from_secs(15);
 
-/// Runs the program with the process's arguments.
-pub fn main() -> ExitCode {
+/// Runs the program with the process's arguments, and ends it.
+pub fn main() -> ! {
+    process::end(exit_status())
+}
+
+fn exit_status() -> u8 {
     panic::install();
     let command = match Command::parse(std::env::args_os().skip(1)) {
         Ok(command) => command,
@@ -163,12 +166,12 @@ fn crashed(action: &Action, place: String) -> Error {
 }
 
 /// Reports a failure and gives the process's exit status.
-fn finish(result: &Result<(), Error>, json: bool) -> ExitCode {
+fn finish(result: &Result<(), Error>, json: bool) -> u8 {
     match result {
-        Ok(()) => ExitCode::from(exit::OK),
+        Ok(()) => exit::OK,
         Err(error) => {
             report::failure(error, json);
-            ExitCode::from(error.kind.exit_status())
+            error.kind.exit_status()
         }
     }
 }

@@ -1,7 +1,5 @@
 //! See the library: the program is one function there, and its exit status is part of the contract.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() {
     bek_unlock::cli::main()
 }

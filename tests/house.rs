@@ -148,6 +148,7 @@ fn unsafe_code_is_where_c_the_kernel_and_signals_are_met_and_nowhere_else() {
         "edge/listening.rs",
         "edge/luks/bitlk.rs",
         "edge/luks/words.rs",
+        "edge/process/kernel.rs",
         "edge/signals.rs",
     ];
     assert_eq!(users("unsafe", |source| source), set(&files));

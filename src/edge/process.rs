@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
@@ -17,6 +16,10 @@ use nix::unistd::{close, geteuid};
 
 use crate::deadline::Clock;
 use crate::error::Kind;
+
+pub use kernel::end;
+
+mod kernel;
 
 /// More memory than a run that opens nothing ever maps, in bytes.
 const ROOM: u64 = 64 * 1024 * 1024;
@@ -49,14 +52,10 @@ pub fn keep_secrets() {
     if !geteuid().is_root()
         && getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft < ROOM)
     {
-        log::debug!("mlockall: RLIMIT_MEMLOCK is too small");
+        log::debug!("mlock: RLIMIT_MEMLOCK is too small");
         return;
     }
-    // ONFAULT: lock what is touched instead of every page of every thread's 2 MiB stack; nix has
-    // no constant for MCL_ONFAULT (4, mlock(2)).
-    let flags =
-        MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | MlockAllFlags::from_bits_retain(4);
-    note("mlockall", mlockall(flags));
+    note("mlock", kernel::lock_memory());
 }
 
 /// What ps(1) shows, where the name of the file would be "exe".
