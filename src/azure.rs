@@ -148,6 +148,13 @@ impl Azure {
         self.trust.check(host).map(|_| ())
     }
 
+    /// Lets the network get ready to ask `host`; nothing comes of it where that may not be asked.
+    pub fn expect(&mut self, host: &Host) {
+        if let Ok(host) = self.trust.check(host) {
+            self.http.expect(&host);
+        }
+    }
+
     /// The name of this VM's resource, from IMDS; `None` when it has no usable one.
     ///
     /// Errors: `MetadataUnreachable`, `MetadataUntrusted`.

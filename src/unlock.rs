@@ -71,6 +71,10 @@ pub struct Encrypted {
 
 /// Makes the key sources of a volume once its device is known, in the order of trying.
 pub trait Sources {
+    /// The device is there, and its header is read next: who will be asked first and far away may
+    /// be prepared meanwhile.
+    fn prepare(&mut self, _volume: &Volume) {}
+
     /// The sources; those that nothing on the device speaks for are left out.
     fn of<'a>(
         &'a mut self,
@@ -161,6 +165,7 @@ fn open(
     };
     let device = wait_for_device(volume, world, deadline).map_err(|kind| fail(None, kind))?;
     let fail = |kind: Kind| fail(Some(&device), kind);
+    sources.prepare(volume);
     let mut loaded = match header::load(volume, &device, world, deadline) {
         Err(Kind::HeaderUnusable { .. }) if is_new_resource_disk(volume, &device, world) => {
             return Ok(Outcome::NewResourceDisk { device });
@@ -197,6 +202,7 @@ pub fn find_key(
         Error::new(Goal::Unlock, kind).volume(&volume.name).device(device)
     };
     let device = wait_for_device(volume, world, deadline).map_err(|kind| fail(None, kind))?;
+    sources.prepare(volume);
     let mut loaded =
         header::load(volume, &device, world, deadline).map_err(|kind| fail(Some(&device), kind))?;
     let sources = sources.of(volume, &loaded.encrypted(&device));

@@ -165,6 +165,10 @@ fn without_key_disk<'a>(sources: Vec<Box<dyn KeySource + 'a>>) -> Vec<Box<dyn Ke
 }
 
 impl Sources for OwnSources {
+    fn prepare(&mut self, volume: &Volume) {
+        self.all.prepare(volume);
+    }
+
     fn of<'a>(
         &'a mut self,
         volume: &'a Volume,

@@ -125,6 +125,10 @@ impl OnlyKeyVault {
 }
 
 impl Sources for OnlyKeyVault {
+    fn prepare(&mut self, volume: &Volume) {
+        self.all.prepare(volume);
+    }
+
     fn of<'a>(
         &'a mut self,
         volume: &'a Volume,
@@ -153,6 +157,13 @@ impl KeySource for Shared {
 }
 
 impl Sources for KeySources {
+    /// A vault that comes after the key disk may never be asked.
+    fn prepare(&mut self, volume: &Volume) {
+        if let KeySpec::Secret(id) = &volume.key {
+            self.azure.borrow_mut().expect(id.host());
+        }
+    }
+
     fn of<'a>(
         &'a mut self,
         volume: &'a Volume,

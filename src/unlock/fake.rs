@@ -254,6 +254,12 @@ struct Scripts<'e> {
 }
 
 impl Sources for Scripts<'_> {
+    fn prepare(&mut self, volume: &Volume) {
+        if let KeySpec::Secret(id) = &volume.key {
+            self.events.borrow_mut().push(format!("prepare for {}", id.host()));
+        }
+    }
+
     fn of<'a>(&'a mut self, _: &'a Volume, encrypted: &Encrypted) -> Vec<Box<dyn KeySource + 'a>> {
         self.told.replace(Some(encrypted.clone()));
         let script = |name, answers: Vec<_>| -> Box<dyn KeySource> {

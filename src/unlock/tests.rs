@@ -1,8 +1,9 @@
 use super::*;
+use crate::azure::id::SecretId;
 use crate::mapping::Format;
 use crate::unlock::fake::{Case, key, opened};
 use crate::unlock::verify::CLOSE_PATIENCE;
-use crate::volume::{Content, Encryption, Options, VolumeName};
+use crate::volume::{Content, Encryption, KeySpec, Options, VolumeName};
 
 #[test]
 fn the_right_key_opens() {
@@ -49,6 +50,21 @@ fn a_device_that_never_comes_ends_at_the_deadline() {
     let (result, events, elapsed) = case.run();
     assert_eq!(result.unwrap_err().kind.name(), "volume-missing");
     assert_eq!((events.len(), elapsed), (0, Duration::from_secs(90)));
+}
+
+#[test]
+fn who_is_far_away_is_prepared_while_the_header_of_a_device_that_is_there_is_read() {
+    let secret = SecretId::parse("https://contoso.vault.azure.net/secrets/bek").unwrap();
+    let run = |device_after| {
+        let mut case = detached();
+        case.volume.key = KeySpec::Secret(secret.clone());
+        case.devices.device_after = device_after;
+        case.run().1
+    };
+    let events = run(3);
+    assert_eq!(events[0], "prepare for contoso.vault.azure.net");
+    assert_eq!(events[1], "load /boot/luks/osluksheader");
+    assert!(run(u32::MAX).is_empty());
 }
 
 #[test]
