@@ -109,21 +109,22 @@ impl Attempt<'_, '_> {
             .max()
             .unwrap_or(0);
         let short = |shortage| Kind::MemoryShort { needed_kib, shortage };
-        let mut last = None;
+        // Who has the reservations this moment says nothing about memory.
+        let mut last = Shortage::Busy;
         let patience = self.deadline.within(MEMORY_PATIENCE);
         let reserved = patience.poll(LOOK_AGAIN, || match self.memory.reserve(needed_kib) {
             Ok(reserved) => Ok(Some(reserved)),
             Err(shortage) if !shortage.may_end() => Err(Refusal::Final(short(shortage))),
+            Err(Shortage::Busy) => Ok(None),
             Err(shortage) => {
-                let told = matches!(last, Some(Shortage::Free { .. }));
-                if !told && matches!(shortage, Shortage::Free { .. }) {
+                if last == Shortage::Busy {
                     log::info!("waiting for memory: {}", short(shortage));
                 }
-                last = Some(shortage);
+                last = shortage;
                 Ok(None)
             }
         })?;
-        reserved.ok_or_else(|| Refusal::Final(short(last.unwrap_or(Shortage::Busy))))
+        reserved.ok_or_else(|| Refusal::Final(short(last)))
     }
 }
 

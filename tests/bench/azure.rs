@@ -20,6 +20,8 @@ use crate::program::KEY;
 
 /// The vault's address.
 pub const VAULT: &str = "https://contoso-kv.vault.azure.net";
+/// Where its host name leads.
+pub const VAULT_ADDRESS: &str = "169.254.169.253:443";
 /// The secret that holds the wrapped key.
 pub const SECRET: &str = "wrapped";
 /// Its version, and its KEK's.
@@ -40,6 +42,14 @@ pub struct Asked {
     pub requests: usize,
     /// Of them, for a token.
     pub tokens: usize,
+    /// What the emulator took to make the answers: its RSA, for the most part.
+    pub worked: Duration,
+}
+
+impl Asked {
+    fn since(first: Instant) -> Self {
+        Self { first, last: first, requests: 0, tokens: 0, worked: Duration::ZERO }
+    }
 }
 
 impl Azure {
@@ -52,7 +62,7 @@ impl Azure {
         let options = Options {
             imds: "169.254.169.254:80".parse().unwrap(),
             log: Some(log),
-            vault: "169.254.169.253:443".parse().unwrap(),
+            vault: VAULT_ADDRESS.parse().unwrap(),
             ..Options::default()
         };
         let emulator = Emulator::start(Scenario::from_value(scenario()).unwrap(), options).unwrap();
@@ -75,9 +85,9 @@ impl Azure {
                 continue;
             }
             let path = event["path"].as_str().unwrap_or_default();
-            let asked =
-                asked.get_or_insert(Asked { first: time, last: time, requests: 0, tokens: 0 });
+            let asked = asked.get_or_insert(Asked::since(time));
             asked.requests += 1;
+            asked.worked += Duration::from_micros(event["micros"].as_u64().unwrap());
             asked.tokens += usize::from(path.starts_with("/metadata/identity"));
             // 401 is the challenge that a client without a token may have asked for.
             if path.ends_with("/unwrapkey") && event["status"] == 200 {

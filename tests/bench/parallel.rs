@@ -1,18 +1,14 @@
 //! Many volumes at once, each opened by a process of its own, as systemd starts them at boot.
 
-use std::fs;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-use bek_unlock::edge::network::SOCKET;
 
 use crate::azure::Azure;
 use crate::fetch::source;
 use crate::latency;
 use crate::program::{Disk, NAME, forget, run};
+use crate::service::Service;
 use crate::table::{median, millis};
 
 /// How many volumes a machine has.
@@ -110,27 +106,6 @@ fn fetches(
             single = time;
         }
         row(who, count, time, single, &format!("{:>10}{:>12}", requests.0, requests.1));
-    }
-}
-
-/// bek-unlock-network.service, as its socket unit starts it (sd_listen_fds(3)).
-struct Service(Child);
-
-impl Service {
-    fn start(program: &str) -> Self {
-        let listener = UnixListener::bind(SOCKET).unwrap();
-        let script = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" network";
-        let mut command = Command::new("sh");
-        command.args(["-c", script, program]).stdin(OwnedFd::from(listener));
-        Self(command.spawn().unwrap())
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        fs::remove_file(SOCKET).unwrap();
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
     }
 }
 

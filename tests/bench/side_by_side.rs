@@ -20,6 +20,7 @@ mod fetch;
 mod latency;
 mod parallel;
 mod program;
+mod service;
 mod table;
 mod volume;
 

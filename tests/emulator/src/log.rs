@@ -73,6 +73,8 @@ pub struct LoggedRequest {
     pub host: String,
     /// Method.
     pub method: String,
+    /// Microseconds from the whole request to its answer; delays come after that.
+    pub micros: u64,
     /// Path without query, as sent.
     pub path: String,
     /// Query as sent, without the question mark.

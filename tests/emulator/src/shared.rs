@@ -7,7 +7,7 @@ use std::{
     io::BufReader,
     net::TcpStream,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -84,6 +84,7 @@ impl Shared {
                     (Request::unreadable(), Some(response))
                 }
             };
+            let since = Instant::now();
             let close = response.is_some() || request.wants_close();
             let fault = self.request_fault(service, &request).unwrap_or_default();
             // Described before answering: an answer may use the token up.
@@ -93,7 +94,11 @@ impl Shared {
                 .unwrap_or_else(|| self.answer(service, &request));
             let status = (!fault.action.ends_without_answer()).then_some(response.status);
             let fault_text = describe(&fault);
-            let line = logged(&request, service, connection, authorization, status, fault_text);
+            let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let line = LoggedRequest {
+                micros,
+                ..logged(&request, service, connection, authorization, status, fault_text)
+            };
             self.log.record(Entry::Request(line));
             let delay = Duration::from_millis(fault.delay_ms);
             if !delay.is_zero() && !self.stop.pause(delay) {
@@ -196,6 +201,7 @@ fn logged(
         header_names: names.collect(),
         host: request.host().to_owned(),
         method: request.method.clone(),
+        micros: 0,
         path: request.path.clone(),
         query: query.to_owned(),
         service,

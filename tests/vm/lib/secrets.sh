@@ -8,7 +8,7 @@
 # others are what `sed` of one and two bytes gives.
 needles() {
     local key skip
-    for key in "$1"/data? "$1"/root; do
+    for key in "$1"/data? "$1"/v?? "$1"/root; do
         [[ -e $key ]] || continue
         pieces <"$key"
         for skip in 1 2 3; do

@@ -5,11 +5,11 @@ readonly KEY_MOUNT=/mnt/azure_bek_disk
 
 # wait_for_unlocking: until no job of a volume or its mount is under way.
 wait_for_unlocking() {
-    local jobs limit=$((SECONDS + 120))
+    local jobs limit=$((SECONDS + 240))
     # Not `systemctl | grep --quiet`: closing the pipe early is an error of systemctl.
     while jobs=$(systemctl list-jobs --no-legend) && [[ $jobs =~ bek|mapper|mnt- ]]; do
         if ((SECONDS > limit)); then
-            echo "jobs still under way after 120 s:"
+            echo "jobs still under way after 240 s:"
             echo "$jobs"
             return 1
         fi
