@@ -1,21 +1,24 @@
 # shellcheck shell=bash
-# As many volumes as the largest VM has disks, all at boot: one token, few connections, nothing
-# throttled, no more memory than there is, and a vault that is slow holds up its own volume alone.
+# Many volumes at one boot: one token, few connections, nothing throttled, no more memory than there
+# is, and a vault that is slow holds up its own volume alone.
+#
+# VM_VOLUMES=64 is as many as the largest VM has disks; under TCG that takes five minutes.
 
-readonly COUNT=64
+readonly COUNT=${VM_VOLUMES:-32}
 # The keyslots of so many want 32 MiB each, more than the guest has free.
 readonly HARD=14
+readonly SILENT=6
 readonly SLOW_VAULT=fabrikam-kv.vault.azure.net
 readonly VERSION=00000000000000000000000000000001
 
-volumes() { printf "v%02d\n" $(seq $COUNT); }
+volumes() { printf "v%02d\n" $(seq "$COUNT"); }
 
 # The last one is the slow vault's.
 last() { volumes | tail --lines=1; }
 
 # They are partitions of one disk: how a disk is found is another case's.
 prepare() {
-    PARAMETERS='mem=660M'
+    PARAMETERS="mem=$((520 + COUNT * 2))M"
     local volume disk=$DIR/many.img
     mkdir -p "$DIR/tree/etc"
     truncate --size $((COUNT * 8 + 2))M "$disk"
@@ -31,8 +34,11 @@ prepare() {
 make_volume() {
     local volume=$1 disk=$2 number=$((10#${1#v})) image=$DIR/volume.img vault=$VAULT
     local -a kdf=("${CHEAP_KDF[@]}")
+    # Long enough that they meet.
+    local passes=4
+    [[ ${VM_ACCEL:-} != kvm ]] || passes=100
     if ((number <= HARD)); then
-        kdf=(--pbkdf argon2id --pbkdf-memory 32768 --pbkdf-force-iterations 4 --pbkdf-parallel 1)
+        kdf=(--pbkdf argon2id --pbkdf-memory 32768 --pbkdf-force-iterations $passes --pbkdf-parallel 1)
     fi
     [[ $volume != "$(last)" ]] || vault=$SLOW_VAULT
     head --bytes=127 /dev/urandom | base64 --wrap=0 >"$DIR/keys/$volume"
@@ -46,8 +52,7 @@ make_volume() {
         >>"$DIR/tree/etc/bektab"
 }
 
-# healthy.json with these secrets instead of its own, and with a second vault, which says nothing to
-# the first four requests.
+# These secrets, and a second vault that says nothing to the first requests: each waits 15 s for it.
 scenario() {
     local volume comma='' secrets='' slow
     for volume in $(volumes); do
@@ -61,8 +66,8 @@ scenario() {
     cat <<JSON
 {
   "imds": {"identities": [{"name": "web01", "client_id": "c1", "object_id": "o1"}]},
-  "vaults": [$(vault $VAULT "$secrets"), $(vault $SLOW_VAULT "$slow")],
-  "faults": [{"match": {"service": "vault", "host": "$SLOW_VAULT"}, "times": 4, "delay_ms": 600000, "action": "drop"}]
+  "vaults": [$(vault "$VAULT" "$secrets"), $(vault "$SLOW_VAULT" "$slow")],
+  "faults": [{"match": {"service": "vault", "host": "$SLOW_VAULT"}, "times": $SILENT, "delay_ms": 600000, "action": "drop"}]
 }
 JSON
 }
@@ -81,37 +86,41 @@ secret() {
 }
 
 guest() {
-    settled "$(volumes | paste --serial --delimiters=' ')" ''
-    equal 'each of their units is active' "$COUNT" "$(active)"
+    local -a volumes
+    mapfile -t volumes < <(cut -d ' ' -f 1 /etc/bektab)
+    settled "${volumes[*]}" ''
+    equal 'each of their units is active' "${#volumes[@]}" "$(active)"
     check 'the kernel ended nobody for want of memory' not matches '[Oo]ut of memory|oom-kill' <(journalctl --boot --dmesg)
     check 'some KDFs waited for the memory of others' matches 'waiting for memory' <(journalctl --boot)
     equal 'and said so once' '' "$(journalctl --boot --output=short | sed --quiet 's/.*\(bek-unlock\[[0-9]*\]\): waiting for memory.*/\1/p' | sort | uniq --repeated)"
-    equal 'those of the vault that answers did not wait for the one that does not' "$(last)" "$(last_to_open)"
-    echo "  time  $(volumes | while read -r volume; do seconds_of "$volume"; done | sort --numeric-sort | sed --quiet '1p; 32p; 63p; 64p' | paste --serial --delimiters=' ') s for the first, the middle, the last but one, the last"
+    echo "  time  $(for volume in "${volumes[@]}"; do seconds_of "$volume"; done | sort --numeric-sort | sed --quiet '1p; $p' | paste --serial --delimiters=' ') s for the quickest and the slowest"
 }
 
 active() { systemctl list-units --plain --no-legend --state=active 'bek-unlock@v*' | wc --lines; }
 
-last_to_open() {
-    local volume
-    for volume in $(volumes); do
-        echo "$(property "bek-unlock@$volume.service" ExecMainExitTimestampMonotonic) $volume"
-    done | sort --numeric-sort | tail --lines=1 | cut -d ' ' -f 2
-}
-
 inspect() {
     equal 'one token is enough for all' 1 "$(answered '"path":"/metadata/identity/oauth2/token"')"
-    equal 'every secret is read once' $COUNT "$(answered '"path":"/secrets/')"
-    equal 'every key is unwrapped once' $COUNT "$(answered '/unwrapkey"')"
-    equal 'nothing else was asked, but what the slow vault did not answer' 4 \
+    equal 'every secret is read once' "$COUNT" "$(answered '"path":"/secrets/')"
+    equal 'every key is unwrapped once' "$COUNT" "$(answered '/unwrapkey"')"
+    equal 'nothing else was asked, but what the slow vault did not answer' $SILENT \
         "$(requests | grep --count --invert-match '"status":200')"
-    # Eight at once; one that was made before there was a token may be too old when there is one.
-    check 'the vault saw nine connections at the most' at_most "$(connections)" 9
+    check 'those of the vault that answers did not wait for the one that does not' slow_was_last
+    # Eight at once. What was made before there was a token may be too old when there is one, and a
+    # try that is given up, on a machine that is too busy to make it, takes its connection along.
+    check 'the vault saw twelve connections at the most' at_most "$(connections)" 12
 }
 
 requests() { grep '"event":"request"' "$RESULTS/requests.jsonl"; }
 
 answered() { requests | grep '"status":200' | grep --count --fixed-strings -e "$1"; }
+
+# All other keys are unwrapped when the slow vault gives its secret.
+slow_was_last() {
+    local before
+    before=$(requests | grep '"status":200' | sed "/\"path\":\"\/secrets\/$(last)\//,\$d" |
+        grep --count '/unwrapkey"')
+    ((before == COUNT - 1)) || { echo "$before were"; return 1; }
+}
 
 connections() {
     requests | grep "\"host\":\"$VAULT" | sed 's/.*"connection":\([0-9]*\).*/\1/' | sort --unique | wc --lines
