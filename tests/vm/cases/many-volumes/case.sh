@@ -38,7 +38,7 @@ make_volume() {
     local passes=4
     [[ ${VM_ACCEL:-} != kvm ]] || passes=100
     if ((number <= HARD)); then
-        kdf=(--pbkdf argon2id --pbkdf-memory 32768 --pbkdf-force-iterations $passes --pbkdf-parallel 1)
+        kdf=(--pbkdf argon2id --pbkdf-memory 32768 --pbkdf-force-iterations "$passes" --pbkdf-parallel 1)
     fi
     [[ $volume != "$(last)" ]] || vault=$SLOW_VAULT
     head --bytes=127 /dev/urandom | base64 --wrap=0 >"$DIR/keys/$volume"
