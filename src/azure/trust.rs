@@ -130,12 +130,13 @@ pub fn foreign_resource(challenge: &str, audience: &Audience) -> Option<String> 
         if !matches!(name.to_ascii_lowercase().as_str(), "resource" | "scope") {
             continue;
         }
-        let value = value.trim_matches('"');
-        let resource = value.strip_suffix("/.default").unwrap_or(value);
+        // Compared as it is shown, so that nothing invisible makes another service of the same one.
+        let value = crate::error::printable(value.trim_matches('"'), 80);
+        let resource = value.strip_suffix("/.default").unwrap_or(&value);
         let resource = resource.strip_suffix('/').unwrap_or(resource);
         let host = resource.strip_prefix("https://").and_then(Host::parse);
         if host.as_ref() != Some(audience.host()) {
-            return Some(crate::error::printable(value, 80));
+            return Some(value);
         }
     }
     None
