@@ -100,6 +100,9 @@ mod tests {
     /// One test for all of it: dispositions are the whole process's.
     #[test]
     fn a_signal_waits_and_is_known() {
+        // Under nohup(1) it is ignored.
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        let before = set(Signal::SIGHUP, &default).unwrap();
         let put_off = PutOff::begin();
         assert_eq!(put_off.came(), None);
         obey(Signal::SIGHUP);
@@ -112,7 +115,7 @@ mod tests {
         obey(Signal::SIGHUP);
         assert_eq!(put_off.came(), None);
         drop(put_off);
-        let ignored = set(Signal::SIGHUP, &default).unwrap();
+        let ignored = set(Signal::SIGHUP, &before).unwrap();
         assert!(matches!(ignored.handler(), SigHandler::SigIgn));
     }
 }
