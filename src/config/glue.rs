@@ -80,7 +80,8 @@ fn cut<'a>(own_name: &str, glued: Word<'a>) -> Option<(Word<'a>, Word<'a>)> {
     let [at] = places.as_slice() else { return None };
     let (options, name) = glued.split_at(last + at)?;
     VolumeName::parse(name.raw).ok()?;
-    Some((options, name))
+    // On a line of its own it would be a comment.
+    (!name.raw.starts_with('#')).then_some((options, name))
 }
 
 /// Options that ADE ends a line with, in full: flags, its two OS headers, its keyscript, and the
@@ -179,6 +180,7 @@ mod tests {
             ("data2", "no option at all"),
             ("luks,header=/boot/luks/osluksheader", "nothing is glued on"),
             ("luks,nofailda/ta2", "what is left is no name"),
+            ("luks,nofail#data2", "what is left is a comment"),
         ] {
             let text = format!("data1 /dev/sda {KEY} {glued} /dev/sdb {KEY}_1_0 luks");
             let fault = parted(&text).expect_err(why);
