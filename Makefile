@@ -79,6 +79,7 @@ bench: build fleet
 	tests/setup.sh bench
 	tests/bench/run
 	tests/bench/initramfs
+	tests/bench/boot
 
 # Ten thousand VMs before one vault, simulated; writes tables and plot of docs/performance.md.
 fleet:

@@ -24,7 +24,8 @@ pub fn run(name: &VolumeName, fields: &[String], json: bool) -> Result<(), Error
     logger::about(name);
     let deadline = Deadline::start(&clock, volume.options.timeout.0);
 
-    let mut machine = Machine::new(root, config::in_initramfs(root));
+    let in_initramfs = config::in_initramfs(root);
+    let mut machine = Machine::new(root, in_initramfs);
     let mut luks = Libcryptsetup::new();
     let mut world = machine.world(&mut luks);
     let mut sources = KeySources::new(root, &volume);
@@ -32,7 +33,7 @@ pub fn run(name: &VolumeName, fields: &[String], json: bool) -> Result<(), Error
 
     let elapsed = deadline.elapsed();
     if let Outcome::Opened(opened) = &outcome {
-        let record = Record::of(opened, elapsed, config::in_initramfs(root));
+        let record = Record::of(opened, elapsed, in_initramfs);
         if let Err(error) = State::new(root).write(name, &record) {
             log::debug!("remembering how {name} was opened: {error}");
         }

@@ -93,13 +93,14 @@ impl KeySources {
     }
 
     /// Key Vault by tags, where bektab names a vault to look in.
-    fn by_tags(&self, volume: &Volume, wanted: &Wanted) -> Option<KeyVault> {
+    fn by_tags(&self, volume: &Volume, device: &Path) -> Option<KeyVault> {
         let vault = volume.options.vault.clone()?;
         let machine = match &volume.options.machine_name {
             Some(name) => MachineName::Given(name.clone()),
             None => MachineName::Guest(host_name(&self.root)),
         };
-        let lookup = Lookup::Tags { vault, files: wanted.tags(), machine };
+        let files = self.wanted(volume, device).tags();
+        let lookup = Lookup::Tags { vault, files, machine };
         Some(self.key_vault(volume, lookup))
     }
 }
@@ -136,7 +137,7 @@ impl Sources for OnlyKeyVault {
     ) -> Vec<Box<dyn KeySource + 'a>> {
         let source = match &volume.key {
             KeySpec::Secret(id) => Some(self.all.key_vault(volume, Lookup::Secret(id.clone()))),
-            _ => self.all.by_tags(volume, &self.all.wanted(volume, &encrypted.device)),
+            _ => self.all.by_tags(volume, &encrypted.device),
         };
         self.asked.borrow_mut().extend(source);
         vec![Box::new(Shared(Rc::clone(&self.asked)))]
@@ -169,10 +170,10 @@ impl Sources for KeySources {
         volume: &'a Volume,
         encrypted: &Encrypted,
     ) -> Vec<Box<dyn KeySource + 'a>> {
-        let wanted = self.wanted(volume, &encrypted.device);
-        let by_tags = self.by_tags(volume, &wanted);
+        let by_tags = self.by_tags(volume, &encrypted.device);
         let mut sources: Vec<Box<dyn KeySource + 'a>> = match &volume.key {
             KeySpec::Find | KeySpec::KeyFile(_) => {
+                let wanted = self.wanted(volume, &encrypted.device);
                 vec![self.local(volume, KeyDisk::new(AttachedKeyDisks::default(), wanted))]
             }
             KeySpec::Path(path) => {

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 
 use crate::guest::{Disk, content};
-use crate::world::{KEY, World, tool};
+use crate::world::{KEY, World, tool, unmount};
 
 /// The sector of a key disk's file at which its file system begins.
 pub const OFFSET: u64 = 2048;
@@ -28,7 +28,7 @@ pub fn fat(world: &World, image: &str, label: &str, files: &[(&str, &str)]) -> S
     for (name, kind) in files {
         fs::write(point.join(name), content(kind, KEY.as_bytes())).unwrap();
     }
-    tool(&["umount", &mounted], b"");
+    unmount(&mounted);
     remove("making");
     device
 }

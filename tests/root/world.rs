@@ -7,8 +7,11 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use azure_emulator::{Emulator, Options, Scenario};
+use nix::errno::Errno;
+use nix::mount::umount;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -164,7 +167,7 @@ impl World {
         for (name, bytes) in files {
             fs::write(point.join(name), bytes).unwrap();
         }
-        tool(&["umount", &mounted], b"");
+        unmount(&mounted);
         partition
     }
 
@@ -326,6 +329,19 @@ impl Run {
         }
         self
     }
+}
+
+/// Unmounts what the program may be looking at this moment: it reads a key disk where that is mounted.
+#[track_caller]
+pub fn unmount(point: &str) {
+    for _ in 0..100 {
+        match umount(point) {
+            Ok(()) => return,
+            Err(Errno::EBUSY) => std::thread::sleep(Duration::from_millis(50)),
+            Err(errno) => panic!("umount {point}: {errno}"),
+        }
+    }
+    panic!("umount {point}: still in use");
 }
 
 /// Runs a stock tool with `input`; its output, or a failed test with what it said.
