@@ -15,7 +15,7 @@ use bek_unlock::edge::sign_in::certificate::PemCertificates;
 use bek_unlock::error::FileProblem;
 use bek_unlock::secret::Secret;
 
-use super::network::{Network, Place, is_shown, within};
+use super::network::{Network, Place, may_be_shown, within};
 use super::{SENTINEL, Target, file_of_tests, plain, said, texts};
 
 /// One way to sign in, by the first byte; then answers, or what is read.
@@ -114,11 +114,7 @@ fn sign_in(data: &[u8]) {
 /// Neither the client secret nor a token is in what is said, whatever Entra echoes; but a code
 /// that was not sent by us may be echoed in words of Entra's own.
 fn kept(way: u8, data: &[u8], said: &str) {
-    let echoed = |piece: &[u8]| {
-        let body = piece.splitn(3, |byte| *byte == b'\n').nth(2).unwrap_or_default();
-        serde_json::from_slice(body).is_ok_and(|body| is_shown(&body))
-    };
-    let may = way != b'3' && data.split(|byte| *byte == 0x1e).any(echoed);
+    let may = way != b'3' && data.split(|byte| *byte == 0x1e).any(may_be_shown);
     assert!(may || !said.contains(SENTINEL), "{said}");
 }
 
