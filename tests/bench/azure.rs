@@ -87,7 +87,7 @@ impl Azure {
             let path = event["path"].as_str().unwrap_or_default();
             let asked = asked.get_or_insert(Asked::since(time));
             asked.requests += 1;
-            asked.worked += Duration::from_micros(event["micros"].as_u64().unwrap());
+            asked.worked += Duration::from_micros(event["took_us"].as_u64().unwrap());
             asked.tokens += usize::from(path.starts_with("/metadata/identity"));
             // 401 is the challenge that a client without a token may have asked for.
             if path.ends_with("/unwrapkey") && event["status"] == 200 {

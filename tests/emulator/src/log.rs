@@ -73,8 +73,6 @@ pub struct LoggedRequest {
     pub host: String,
     /// Method.
     pub method: String,
-    /// Microseconds from the whole request to its answer; delays come after that.
-    pub micros: u64,
     /// Path without query, as sent.
     pub path: String,
     /// Query as sent, without the question mark.
@@ -83,6 +81,8 @@ pub struct LoggedRequest {
     pub service: Service,
     /// Status answered; none if the connection ended without an answer.
     pub status: Option<u16>,
+    /// Microseconds from the whole request to its answer; delays come after that.
+    pub took_us: u64,
     /// `User-Agent`.
     pub user_agent: String,
 }

@@ -94,9 +94,9 @@ impl Shared {
                 .unwrap_or_else(|| self.answer(service, &request));
             let status = (!fault.action.ends_without_answer()).then_some(response.status);
             let fault_text = describe(&fault);
-            let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let took_us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
             let line = LoggedRequest {
-                micros,
+                took_us,
                 ..logged(&request, service, connection, authorization, status, fault_text)
             };
             self.log.record(Entry::Request(line));
@@ -201,11 +201,11 @@ fn logged(
         header_names: names.collect(),
         host: request.host().to_owned(),
         method: request.method.clone(),
-        micros: 0,
         path: request.path.clone(),
         query: query.to_owned(),
         service,
         status,
+        took_us: 0,
         user_agent: request.header("user-agent").unwrap_or_default().to_owned(),
     }
 }
