@@ -21,7 +21,8 @@ pub(super) fn lock_memory() -> Result<(), Errno> {
     // First, so that nothing is mapped in between.
     mlockall(later)?;
     match maps() {
-        Ok(maps) => maps.lines().filter_map(writable).try_for_each(lock),
+        // What cannot be locked is no reason to leave the rest.
+        Ok(maps) => maps.lines().filter_map(writable).map(lock).fold(Ok(()), Result::and),
         Err(_) => mlockall(MlockAllFlags::MCL_CURRENT | later),
     }
 }
