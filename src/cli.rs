@@ -24,6 +24,7 @@ mod adopt;
 pub mod args;
 mod attach;
 pub mod azure;
+mod check;
 mod decode;
 mod enroll;
 mod initramfs;
@@ -65,7 +66,9 @@ fn exit_status() -> u8 {
     }
     let result = panic::caught(|| run(&command))
         .unwrap_or_else(|place| Err(crashed(&command.action, place)));
-    finish(&result, command.json)
+    // A check that fails has said so in its one object already.
+    let json = command.json && !matches!(command.action, Action::Check(_));
+    finish(&result, json)
 }
 
 fn run(command: &Command) -> Result<(), Error> {
@@ -74,6 +77,7 @@ fn run(command: &Command) -> Result<(), Error> {
             adopt::run(Path::new("/"), *dry_run, command.json, &mut report::result)
         }
         Action::Attach { name, fields } => attach::run(name, fields, command.json),
+        Action::Check(args) => check::run(args, command.json),
         Action::Decode => decode::run(),
         Action::Detach { name } => close(name, command.json),
         Action::Enroll(args) => enroll::run(args, command.json),
@@ -147,6 +151,7 @@ fn crashed(action: &Action, place: String) -> Error {
         Action::Attach { name, .. } | Action::KeyService { name } => {
             error(Goal::Unlock).volume(name)
         }
+        Action::Check(_) => error(Goal::Check),
         Action::Decode => error(Goal::Decode),
         Action::Detach { name } => error(Goal::Close).volume(name),
         Action::Enroll(_) => error(Goal::Enroll),

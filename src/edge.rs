@@ -13,6 +13,7 @@ pub mod given;
 pub mod header;
 pub mod host;
 pub mod http;
+pub mod initrd;
 pub mod key_disk;
 pub mod key_paste;
 pub mod key_pipe;
@@ -35,6 +36,7 @@ pub mod signals;
 pub mod state;
 pub mod sysfs;
 pub mod tags;
+pub mod units;
 
 #[cfg(test)]
 pub mod image;

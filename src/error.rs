@@ -47,6 +47,8 @@ pub struct Error {
 pub enum Goal {
     /// `adopt`.
     Adopt,
+    /// `check`.
+    Check,
     /// `detach`.
     Close,
     /// `decode`.
@@ -111,6 +113,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.goal {
             Goal::Adopt => "cannot take over the lines of Azure Disk Encryption",
+            Goal::Check => "cannot vouch for the next boot of",
             Goal::Close => "cannot close",
             Goal::Decode => "cannot decode",
             Goal::Enroll => "cannot enroll",
@@ -136,6 +139,13 @@ impl fmt::Display for Error {
 /// page heading and test name, and one exit status ([`Kind::exit_status`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// The next boot will not open a volume, for a reason that no unlock has: its unit, its image.
+    BootNotReady {
+        /// What was looked at, and what is wrong with it.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
     /// A line of bektab or crypttab, or an option, does not parse. Blame: whoever wrote it.
     Configuration(Box<Diagnostic>),
     /// A configuration file is there and cannot be read.
@@ -349,6 +359,7 @@ impl Kind {
     /// The word for it, everywhere.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::BootNotReady { .. } => "boot-not-ready",
             Self::Configuration(_) => "configuration",
             Self::ConfigurationUnreadable { .. } => "configuration-unreadable",
             Self::ContentUnrecognized => "content-unrecognized",
@@ -391,7 +402,8 @@ impl Kind {
     /// The process's exit status for it.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Configuration(_)
+            Self::BootNotReady { .. }
+            | Self::Configuration(_)
             | Self::ConfigurationUnreadable { .. }
             | Self::NotConfigured { .. }
             | Self::NotPermitted { .. }

@@ -21,7 +21,7 @@ pub fn for_error(error: &Error) -> Vec<String> {
     let own = match error.goal {
         Goal::Enroll | Goal::List | Goal::Recover | Goal::Token => flags::advice(&error.kind),
         Goal::Adopt | Goal::Close | Goal::Decode => None,
-        Goal::Rotate | Goal::Run | Goal::Show | Goal::Unlock => None,
+        Goal::Check | Goal::Rotate | Goal::Run | Goal::Show | Goal::Unlock => None,
     };
     own.map_or_else(
         || for_kind(&error.kind),
@@ -32,6 +32,7 @@ pub fn for_error(error: &Error) -> Vec<String> {
 /// What to do next, one to three lines; none only where the cause line says it already.
 pub fn for_kind(kind: &Kind) -> Vec<String> {
     let fixed: &[&str] = match kind {
+        Kind::BootNotReady { advice, .. } => return vec![advice.clone()],
         Kind::Configuration(diagnostic) => {
             let page = match diagnostic.file.to_str() {
                 Some("/proc/cmdline") => "bek-unlock-initramfs(7)",

@@ -19,6 +19,7 @@
 //! * [`initramfs`] says what an image needs so that the root disk's volumes open in it.
 //! * [`rekey`] gives a volume a new key, step by step: [`keyslots`] is a header that is changed,
 //!   [`token`] what is put into it.
+//! * [`check`] says whether the next boot will do all that.
 //! * [`recovery`] finds the key in what people paste when they recover a disk.
 //! * A key is a [`secret::Secret`] from its first byte to its last.
 //! * A failure is an [`error::Error`]: the facts there, the advice in [`hint`], the journal's
@@ -35,6 +36,7 @@
 //! with them.
 
 pub mod azure;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod deadline;

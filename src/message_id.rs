@@ -34,6 +34,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    Kind::BootNotReady { .. } => "boot-not-ready"
+        "7edbe1395688185a51bff7d13c905618",
     Kind::Configuration(_) => "configuration"
         "c963b97c02ff400b83c022806b648a17",
     Kind::ConfigurationUnreadable { .. } => "configuration-unreadable"

@@ -19,6 +19,7 @@ use crate::recovery::{Key, Origin};
 use crate::unlock::{Opened, Outcome};
 use crate::volume::{Volume, VolumeName};
 
+pub mod check;
 mod journal;
 pub mod logger;
 pub mod panic;

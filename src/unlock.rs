@@ -20,6 +20,7 @@ use crate::mapping::{Format, Header, Luks, Mapping, Mappings, Memory};
 use crate::volume::{DeviceSpec, HeaderSpec, Volume};
 
 use attempt::{Attempt, Fit};
+use header::Reading;
 use rounds::ask_all;
 use verify::verify;
 
@@ -28,6 +29,7 @@ mod attempt;
 #[cfg(test)]
 mod fake;
 mod header;
+pub mod prove;
 mod rounds;
 mod verify;
 
@@ -166,7 +168,7 @@ fn open(
     let device = wait_for_device(volume, world, deadline).map_err(|kind| fail(None, kind))?;
     let fail = |kind: Kind| fail(Some(&device), kind);
     sources.prepare(volume);
-    let mut loaded = match header::load(volume, &device, world, deadline) {
+    let mut loaded = match header::load(volume, &device, world, deadline, Reading::AsItIs) {
         Err(Kind::HeaderUnusable { .. }) if is_new_resource_disk(volume, &device, world) => {
             return Ok(Outcome::NewResourceDisk { device });
         }
@@ -203,8 +205,8 @@ pub fn find_key(
     };
     let device = wait_for_device(volume, world, deadline).map_err(|kind| fail(None, kind))?;
     sources.prepare(volume);
-    let mut loaded =
-        header::load(volume, &device, world, deadline).map_err(|kind| fail(Some(&device), kind))?;
+    let mut loaded = header::load(volume, &device, world, deadline, Reading::AsItIs)
+        .map_err(|kind| fail(Some(&device), kind))?;
     let sources = sources.of(volume, &loaded.encrypted(&device));
     let mut attempt = Attempt { volume, luks: &mut *loaded.luks, memory: world.memory, deadline };
     let (key, passed_over) = ask_all(&mut attempt, sources)

@@ -15,8 +15,9 @@ use std::fs;
 use std::path::Path;
 
 /// Decides; pure, without unsafe code, never imports the others.
-const CORE: [&str; 20] = [
+const CORE: [&str; 21] = [
     "azure",
+    "check",
     "config",
     "deadline",
     "detach",

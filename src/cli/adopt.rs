@@ -19,7 +19,7 @@ use words::Done;
 mod words;
 
 /// Where the programs are that build an initramfs.
-const TOOLS: [(&str, Tool); 3] = [
+pub const TOOLS: [(&str, Tool); 3] = [
     ("usr/sbin/update-initramfs", Tool::InitramfsTools),
     ("usr/bin/dracut", Tool::Dracut),
     ("usr/sbin/dracut", Tool::Dracut),

@@ -10,6 +10,7 @@ use crate::error::{Error, Goal};
 use crate::initramfs::Tool;
 use crate::volume::VolumeName;
 
+use check::CheckArgs;
 use enroll::EnrollArgs;
 use recover::RecoverArgs;
 use rotate::RotateArgs;
@@ -22,6 +23,7 @@ pub use help::HELP;
 
 pub mod adopt;
 pub mod azure;
+pub mod check;
 pub mod enroll;
 mod help;
 pub mod key;
@@ -59,6 +61,8 @@ pub enum Action {
         /// Device, key and options, where they are given instead of a bektab line.
         fields: Vec<String>,
     },
+    /// Say whether the next boot opens the volumes.
+    Check(CheckArgs),
     /// Find the key in what was pasted.
     Decode,
     /// Close a volume.
@@ -144,6 +148,7 @@ fn action(words: &mut Words) -> Result<Action, Stop> {
             }
             _ => return Err("attach takes NAME [DEVICE [KEY [OPTIONS]]]".into()),
         },
+        "check" => check::parse(words)?,
         "decode" => match words.arguments("decode")?.as_slice() {
             [] if words.json => {
                 return Err("decode has no --json: the key alone is its result".into());

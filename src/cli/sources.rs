@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use crate::azure::vault::VaultSecret;
 use crate::azure::{Azure, Settings};
+use crate::check::witness::{Record, Witness};
 use crate::config;
 use crate::deadline::Deadline;
 use crate::device::Devices;
@@ -42,6 +43,16 @@ impl KeySources {
     /// Sources for `volume`; connects to nothing yet.
     pub fn new(root: &Path, volume: &Volume) -> Self {
         let azure = Rc::new(RefCell::new(azure(root, &volume.options)));
+        Self { azure, ask: SystemdAskPassword, root: root.to_owned() }
+    }
+
+    /// The same for somebody who only looks: what is answered over the network goes into `record`.
+    /// Asks through a process of its own, because that of the boot's units is not theirs.
+    pub fn witnessed(root: &Path, volume: &Volume, record: Record) -> Self {
+        let options = &volume.options;
+        let network = Unprivileged::new(options.ca.clone(), Resolver::of_initramfs(root));
+        let network = Box::new(Witness::new(Box::new(network), record));
+        let azure = Rc::new(RefCell::new(Azure::new(network, settings(options))));
         Self { azure, ask: SystemdAskPassword, root: root.to_owned() }
     }
 
@@ -200,12 +211,15 @@ impl Sources for KeySources {
 pub fn azure(root: &Path, options: &Options) -> Azure {
     let network = Unprivileged::new(options.ca.clone(), Resolver::of_initramfs(root))
         .sharing(Path::new(network::SOCKET));
-    let settings = Settings {
+    Azure::new(Box::new(network), settings(options))
+}
+
+fn settings(options: &Options) -> Settings {
+    Settings {
         identity: options.identity.clone(),
         suffixes: options.vault_suffixes.clone(),
         random: fastrand::f64,
-    };
-    Azure::new(Box::new(network), settings)
+    }
 }
 
 /// The guest's host name, which ADE wrote into the tag MachineName (`socket.gethostname()`).

@@ -80,6 +80,16 @@ impl System {
     }
 }
 
+/// The modules that an image for `release` has, or its kernel has built in; `list` gives the image's
+/// own lists, such as `modules.dep`.
+pub fn modules_in_image(
+    root: &Path,
+    release: &str,
+    list: &dyn Fn(&str) -> Vec<u8>,
+) -> BTreeSet<String> {
+    Kernel::in_image(root, release, list)
+}
+
 impl Host for System {
     fn authorities(&self) -> Option<PathBuf> {
         authorities::SYSTEM

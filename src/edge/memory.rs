@@ -29,6 +29,11 @@ impl MachineMemory {
         Self { root: root.to_owned(), reservations: Reservations::new(root) }
     }
 
+    /// All of it, in KiB, where the kernel says so.
+    pub fn total_kib(&self) -> Option<u64> {
+        self.state().total_kib
+    }
+
     fn state(&self) -> State {
         let table = fs::read_to_string(self.root.join("proc/meminfo")).unwrap_or_default();
         State {

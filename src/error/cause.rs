@@ -12,6 +12,7 @@ use crate::volume::{DeviceSpec, KeyFileName};
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::BootNotReady { reason, .. } => f.write_str(reason),
             Self::Configuration(diagnostic) => diagnostic.fmt(f),
             Self::ConfigurationUnreadable { path, reason } => {
                 write!(f, "cannot read {}: {reason}", path.display())

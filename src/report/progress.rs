@@ -7,6 +7,8 @@ use std::io::{self, Write};
 use std::sync::Mutex;
 
 use super::logger::{self, NAME};
+use crate::key::SourceName;
+use crate::volume::VolumeName;
 
 /// The line that stands there now.
 static LINE: Mutex<Line> = Mutex::new(Line { width: 0 });
@@ -28,6 +30,13 @@ pub fn secrets(count: usize) {
 pub fn trying(number: usize) {
     if logger::stderr_is_a_persons() {
         with_line(|line, output| line.show(output, &format!("trying key {number} ...")));
+    }
+}
+
+/// Says which source of which volume is being tried: a vault that is silent takes a while.
+pub fn checking(volume: &VolumeName, source: SourceName) {
+    if logger::stderr_is_a_persons() {
+        with_line(|line, output| line.show(output, &format!("{volume}: {source} ...")));
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::prove::{Proof, prove};
 use super::{Encrypted, Opened, Outcome, Sources, World, attach, find_key};
 use crate::deadline::{Clock as _, Deadline, VirtualClock};
 use crate::error::{Error, Kind};
@@ -93,6 +94,16 @@ impl Case {
     /// The same for the key alone.
     pub fn find_key(self) -> (Result<Opened, Error>, Vec<String>, Duration) {
         self.of(find_key)
+    }
+
+    /// What each source came to, and what the fakes saw.
+    pub fn prove(self) -> (Proof, Vec<String>) {
+        let (proof, events, elapsed) = self.of(|volume, world, sources, deadline| {
+            let patience = Duration::from_secs(15);
+            Ok(prove(volume, world, sources, deadline, patience, &mut |_| ()))
+        });
+        assert!(elapsed <= Duration::from_secs(2), "{elapsed:?} were waited for");
+        (proof.unwrap(), events)
     }
 
     fn of<T>(self, job: Job<T>) -> (Result<T, Error>, Vec<String>, Duration) {

@@ -50,12 +50,22 @@ impl Loaded {
     }
 }
 
+/// How a header inside its device is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// By libcryptsetup, which mends one of two copies that is damaged.
+    AsItIs,
+    /// From a copy in memory, so that nothing is written.
+    Copy,
+}
+
 /// Reads the header of `device`.
 pub(super) fn load(
     volume: &Volume,
     device: &Path,
     world: &mut World<'_>,
     deadline: &Deadline<'_>,
+    reading: Reading,
 ) -> Result<Loaded, Kind> {
     let chosen = match &volume.options.header {
         Some(spec) => Some(find(spec, world.headers, deadline)?),
@@ -64,7 +74,7 @@ pub(super) fn load(
     let strict = volume.options.header_policy == HeaderPolicy::Strict;
     let copied = match &chosen {
         Some(chosen) => Some(chosen.header.clone()),
-        None if strict => Some(world.headers.inside(device)?),
+        None if strict || reading == Reading::Copy => Some(world.headers.inside(device)?),
         None => None,
     };
     if let Some(header) = copied.as_ref().filter(|_| strict) {

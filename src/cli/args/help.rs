@@ -14,6 +14,8 @@ Commands:
   attach NAME [DEVICE [KEY [OPTIONS]]]
                    open a volume: the line NAME of /etc/bektab, or the fields
                    given here
+  check [NAME...] [--initrd IMAGE] [--timeout TIME]
+                   whether the next boot opens the volumes; opens nothing
   decode           the key in an answer of unwrapKey: standard input to
                    standard output; asks nobody
   detach NAME      close it

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use super::{adopt, azure, enroll, key, plan, recover, rotate, secrets, token};
+use super::{adopt, azure, check, enroll, key, plan, recover, rotate, secrets, token};
 use crate::config::flag::Flag;
 use crate::error::Kind;
 
 /// The flags that only some commands have, by command.
-const FLAGS: [(&str, &[&str]); 13] = [
+const FLAGS: [(&str, &[&str]); 14] = [
     ("adopt", adopt::FLAGS),
+    ("check", check::FLAGS),
     ("enroll", azure::FLAGS),
     ("enroll", enroll::FLAGS),
     ("enroll", key::FLAGS),

@@ -34,25 +34,53 @@ impl Kernel {
             .map(|place| root.join(place).join(release))
             .find(|directory| directory.join("modules.dep").is_file())?;
         let mut kernel = Self::default();
-        for list in ["modules.dep", "modules.builtin"] {
-            let text = fs::read_to_string(directory.join(list)).unwrap_or_default();
-            let files = text.lines().filter_map(|line| line.split(':').next());
-            kernel.known.extend(files.filter_map(module_name));
-        }
-        let text = fs::read_to_string(directory.join("modules.alias")).unwrap_or_default();
-        for line in text.lines() {
-            if let ["alias", alias, module] = *line.split_ascii_whitespace().collect::<Vec<_>>() {
-                kernel.alias(alias, module);
-            }
-        }
-        let built_in = fs::read(directory.join("modules.builtin.modinfo")).unwrap_or_default();
-        for field in String::from_utf8_lossy(&built_in).split('\0') {
-            if let Some((module, alias)) = field.split_once(".alias=") {
-                kernel.alias(alias, module);
-            }
-        }
+        let list = |name: &str| fs::read(directory.join(name)).unwrap_or_default();
+        kernel.loadable(&list);
+        kernel.built_in(&list);
         kernel.read_modprobe(root);
         Some(kernel)
+    }
+
+    /// The modules of a release that an image has (`image` gives its lists by name), and those that
+    /// the release, which is installed below `root`, has built in. By name and alias, with `_`.
+    pub(super) fn in_image(
+        root: &Path,
+        release: &str,
+        image: &dyn Fn(&str) -> Vec<u8>,
+    ) -> BTreeSet<String> {
+        let mut kernel = Self::default();
+        kernel.loadable(image);
+        for place in ["lib/modules", "usr/lib/modules"] {
+            let directory = root.join(place).join(release);
+            kernel.built_in(&|name| fs::read(directory.join(name)).unwrap_or_default());
+        }
+        kernel.known.into_iter().chain(kernel.aliases.into_keys()).collect()
+    }
+
+    /// What depmod(8) lists.
+    fn loadable(&mut self, list: &dyn Fn(&str) -> Vec<u8>) {
+        self.files(&list("modules.dep"));
+        for line in String::from_utf8_lossy(&list("modules.alias")).lines() {
+            if let ["alias", alias, module] = *line.split_ascii_whitespace().collect::<Vec<_>>() {
+                self.alias(alias, module);
+            }
+        }
+    }
+
+    /// What the kernel's build lists.
+    fn built_in(&mut self, list: &dyn Fn(&str) -> Vec<u8>) {
+        self.files(&list("modules.builtin"));
+        for field in String::from_utf8_lossy(&list("modules.builtin.modinfo")).split('\0') {
+            if let Some((module, alias)) = field.split_once(".alias=") {
+                self.alias(alias, module);
+            }
+        }
+    }
+
+    fn files(&mut self, list: &[u8]) {
+        let text = String::from_utf8_lossy(list);
+        let files = text.lines().filter_map(|line| line.split(':').next());
+        self.known.extend(files.filter_map(module_name));
     }
 
     pub(super) fn module(&self, name: &str) -> ModuleState {

@@ -37,8 +37,6 @@ network_without_rights() {
     systemctl stop bek-unlock-network.service
 }
 
-equal_words() { [[ $1 == "$2" ]]; }
-
 # The protocol at its smallest: token, secret, unwrap. Read-only under a second
 # name, because data3 is in use under its own.
 wrapped_secret_by_url() {
@@ -61,6 +59,7 @@ guest_again() {
         check "bek-unlock@$volume was stopped before the power went" was_stopped "$volume"
     done
     settled 'data1 data2 data3 data4' ''
+    next_boot_proven data1 data2 data3 data4
     check 'the network is let go when nobody needs it' wait_until not unit_is bek-unlock-network.service active
 }
 
@@ -71,6 +70,8 @@ was_stopped() {
     journalctl --boot=-1 --output=cat _PID=1 | grep --extended-regexp "^(Finished|Stopped) bek-unlock@$1" |
         tail --lines=1 | grep '^Stopped'
 }
+
+equal_words() { [[ $1 == "$2" ]]; }
 
 inspect() {
     local console=$RESULTS/console-guest.log

@@ -18,6 +18,17 @@ guest() {
 guest_again() {
     root_unlocked
     written_and_clean
+    next_boot_proven osencrypt
+    image_outdated
+}
+
+# A line that was changed after the image was made is the old one at the next boot.
+image_outdated() {
+    local report=$EVIDENCE/outdated.txt status=0
+    sed --in-place 's/,discard,/,/' /etc/bektab
+    bek-unlock check >"$report" 2>&1 || status=$?
+    equal 'check refuses an image that is older than its line' 1 "$status"
+    check 'and says why' contains 'its line of osencrypt' "$report"
 }
 
 inspect() { root_shut_down_cleanly; }

@@ -17,6 +17,7 @@ guest() {
 guest_again() {
     root_unlocked
     written_and_clean
+    next_boot_proven osencrypt
 }
 
 inspect() { root_shut_down_cleanly; }

@@ -139,3 +139,13 @@ places_with_secrets() {
             { grep --text --fixed-strings --file=<(needle_list) >/dev/null && echo 'journal (passphrase)' >&3; }
     } 3>&1 2>/dev/null | sort --unique || true
 }
+
+# next_boot_proven VOLUME...: check has nothing bad to say of the boot that this one was like.
+next_boot_proven() {
+    local report=$EVIDENCE/check.json status=0 mapped
+    mapped=$(mapped)
+    bek-unlock check --json --timeout 90s "$@" >"$report" 2>"$EVIDENCE/check.txt" || status=$?
+    equal 'check finds nothing that keeps a volume closed' 0 "$status"
+    equal 'each volume has a key that opens its keyslot' $# "$(sed 's/"volume":"/\n&/g' "$report" | grep --count 'opens keyslot')"
+    equal 'check opened and closed nothing' "$mapped" "$(mapped)"
+}

@@ -1,0 +1,177 @@
+//! Whether the next boot will open the volumes: what `bek-unlock check` finds, and what it means.
+//!
+//! A finding is one thing that was looked at: good, or a warning, or bad; what is not good has one
+//! line of advice. Where the facts come from is the edge's: what one volume's device, header and
+//! keys say is judged in volume.rs, what systemd and the tables of mounts say in boot.rs, what an
+//! image of the initramfs holds in image.rs. Nothing is opened, and nothing is written.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use crate::error::{Error, Goal, Kind};
+use crate::key::SourceName;
+use crate::volume::VolumeName;
+
+pub mod boot;
+pub mod image;
+mod mounts;
+pub mod volume;
+pub mod witness;
+
+#[cfg(test)]
+mod tests;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// The volume opens all the same, later than it could, or as long as nothing else fails.
+    Warning,
+    /// The next boot does not open the volume, or stops.
+    Bad,
+}
+
+impl Level {
+    /// The word for it in text and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Warning => "warning",
+            Self::Bad => "failed",
+        }
+    }
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// The line of bektab(5).
+    Line,
+    /// The encrypted device.
+    Device,
+    /// Its header.
+    Header,
+    /// Memory for the keyslot's KDF.
+    Memory,
+    /// A key source.
+    Key(SourceName),
+    /// The unit that opens the volume.
+    Unit,
+    /// crypttab(5), where somebody else may open it.
+    Crypttab,
+    /// fstab(5), where somebody waits for it.
+    Fstab,
+    /// The image of the initramfs.
+    Image,
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Line => "line",
+            Self::Device => "device",
+            Self::Header => "header",
+            Self::Memory => "memory",
+            Self::Key(source) => source.as_str(),
+            Self::Unit => "unit",
+            Self::Crypttab => "crypttab",
+            Self::Fstab => "fstab",
+            Self::Image => "initramfs",
+        })
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub topic: Topic,
+    /// How it is.
+    pub level: Level,
+    /// The sentence, without what it is about.
+    pub text: String,
+    /// What to do; none where it is good.
+    pub advice: Option<String>,
+    /// What an unlock would fail with.
+    pub kind: Option<Kind>,
+}
+
+impl Finding {
+    /// As it should be.
+    pub fn good(topic: Topic, text: impl Into<String>) -> Self {
+        Self { topic, level: Level::Good, text: text.into(), advice: None, kind: None }
+    }
+
+    /// Not as it should be.
+    pub fn warning(topic: Topic, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        let advice = Some(advice.into());
+        Self { topic, level: Level::Warning, text: text.into(), advice, kind: None }
+    }
+
+    /// Nothing that a boot gets over.
+    pub fn bad(topic: Topic, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { level: Level::Bad, ..Self::warning(topic, text, advice) }
+    }
+
+    /// What an unlock fails with; its advice is that of the failure.
+    pub fn failure(topic: Topic, level: Level, kind: Kind) -> Self {
+        let advice = crate::hint::for_kind(&kind).into_iter().next();
+        Self { topic, level, text: kind.to_string(), advice, kind: Some(kind) }
+    }
+}
+
+/// One volume, and all that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// Its name, or what stands in its place on a line that does not parse.
+    pub name: String,
+    /// In the order in which a boot meets them.
+    pub findings: Vec<Finding>,
+}
+
+impl Checked {
+    /// The worst of its findings.
+    pub fn level(&self) -> Level {
+        worst(&self.findings)
+    }
+}
+
+/// All that was checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What is about no volume, or about all.
+    pub machine: Vec<Finding>,
+    /// The volumes, as they are configured.
+    pub volumes: Vec<Checked>,
+}
+
+impl Report {
+    /// The worst of all findings.
+    pub fn level(&self) -> Level {
+        self.volumes.iter().map(Checked::level).fold(worst(&self.machine), Level::max)
+    }
+
+    /// Why the next boot is not one to trust: the first thing that keeps a volume closed. Its exit
+    /// status is the one that the unlock will have.
+    pub fn failure(&self) -> Option<Error> {
+        let of_all = self.machine.iter().map(|finding| (None, finding));
+        let of_volumes = self.volumes.iter().flat_map(|checked| {
+            let name = VolumeName::parse(&checked.name).ok();
+            checked.findings.iter().map(move |finding| (name.clone(), finding))
+        });
+        let mut bad = of_all.chain(of_volumes).filter(|(_, found)| found.level == Level::Bad);
+        let (name, finding) = bad.next()?;
+        let kind = finding.kind.clone().unwrap_or_else(|| Kind::BootNotReady {
+            reason: format!("{}: {}", finding.topic, finding.text),
+            advice: finding.advice.clone().unwrap_or_default(),
+        });
+        let error = Error::new(Goal::Check, kind);
+        Some(name.iter().fold(error, |error, name| error.volume(name)))
+    }
+}
+
+fn worst(findings: &[Finding]) -> Level {
+    findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Good)
+}

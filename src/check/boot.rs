@@ -1,0 +1,196 @@
+//! What systemd will do with a volume at the next boot, and who else wants it.
+
+use std::path::{Path, PathBuf};
+
+use super::mounts::Mounts;
+use super::{Finding, Topic};
+use crate::config::{Entry, Origin};
+use crate::initramfs::fstab;
+use crate::volume::DeviceSpec;
+
+/// The units that all volumes depend on.
+const SHARED: [&str; 3] = ["bek-unlock@.service", "bek-unlock.target", "cryptsetup.target"];
+
+/// systemd's files, as far as a check asks for them.
+pub trait Units {
+    /// The unit file that systemd takes for `name`.
+    fn unit(&self, name: &str) -> Installed;
+
+    /// The generator of that name.
+    fn generator(&self, name: &str) -> Installed;
+
+    /// Drop-ins that the administrator gave a unit, those for all its instances, too.
+    fn drop_ins(&self, name: &str) -> Vec<PathBuf>;
+
+    /// Whether a link in some `.wants` or `.requires` directory of /etc pulls the unit in.
+    fn is_enabled(&self, name: &str) -> bool;
+}
+
+/// What is there under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Installed {
+    /// This file.
+    At(PathBuf),
+    /// A link to /dev/null, or an empty file: systemd takes it for none.
+    Masked(PathBuf),
+    /// Nothing.
+    Missing,
+    /// A program that may not be run.
+    NotExecutable(PathBuf),
+}
+
+/// What is about all volumes.
+pub fn machine(units: &dyn Units, lines: &[fstab::Line]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for name in SHARED {
+        found.extend(missing(name, &units.unit(name)));
+    }
+    found.extend(missing("bek-unlock-generator", &units.generator("bek-unlock-generator")));
+    if found.is_empty() {
+        found.push(Finding::good(Topic::Unit, "units and generator are installed"));
+    }
+    found.extend(Mounts::new(lines).key_disk());
+    found
+}
+
+/// What is wrong with what has to be there.
+fn missing(name: &str, installed: &Installed) -> Option<Finding> {
+    match installed {
+        Installed::At(_) => None,
+        Installed::Masked(path) => Some(Finding::bad(
+            Topic::Unit,
+            format!("{name} is masked by {}", path.display()),
+            match name.ends_with("-generator") {
+                true => format!("rm {}", path.display()),
+                false => format!("systemctl unmask {name}"),
+            },
+        )),
+        Installed::Missing => Some(Finding::bad(
+            Topic::Unit,
+            format!("{name} is not installed"),
+            "install bek-unlock once more; it was removed, or is only there in part",
+        )),
+        Installed::NotExecutable(path) => Some(Finding::bad(
+            Topic::Unit,
+            format!("{} may not be executed", path.display()),
+            format!("chmod 0755 {}", path.display()),
+        )),
+    }
+}
+
+/// The units of one volume; none where its name is too long for one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// What opens it.
+    pub service: Option<String>,
+    /// What answers for its key.
+    pub socket: Option<String>,
+    /// What the generator has the service started by.
+    pub by: Vec<String>,
+}
+
+fn too_long() -> Finding {
+    let advice = "give the volume a shorter name";
+    Finding::bad(Topic::Unit, "the name is too long for a unit", advice)
+}
+
+/// What is about one volume.
+pub struct Boot<'a> {
+    /// systemd's files.
+    pub units: &'a dyn Units,
+    /// The volume's own.
+    pub names: Names,
+    /// fstab(5).
+    pub fstab: &'a [fstab::Line],
+    /// The text of /etc/crypttab.
+    pub crypttab: &'a str,
+    /// Whether a field of crypttab or fstab names the volume's encrypted device.
+    pub same: &'a dyn Fn(&DeviceSpec) -> bool,
+}
+
+impl Boot<'_> {
+    /// The findings about the volume of `entry`.
+    pub fn findings(&self, entry: &Entry) -> Vec<Finding> {
+        let mut found = self.unit(entry);
+        found.extend(self.crypttab(entry));
+        found.extend(Mounts::new(self.fstab).of(&entry.volume, self.same));
+        found
+    }
+
+    fn unit(&self, entry: &Entry) -> Vec<Finding> {
+        if entry.volume.options.key_only {
+            return self.socket();
+        }
+        if entry.origin != Origin::Bektab {
+            return Vec::new();
+        }
+        let Some(unit) = &self.names.service else { return vec![too_long()] };
+        if let Installed::Masked(path) = self.units.unit(unit) {
+            let text = format!("{unit} is masked by {}", path.display());
+            return vec![Finding::bad(Topic::Unit, text, format!("systemctl unmask {unit}"))];
+        }
+        let mut found = Vec::new();
+        for path in self.units.drop_ins(unit) {
+            found.push(Finding::warning(
+                Topic::Unit,
+                format!("{} changes {unit}, and is not judged here", path.display()),
+                format!("see what it comes to: systemctl cat {unit}"),
+            ));
+        }
+        let text = match self.names.by.as_slice() {
+            // A mount or a person will.
+            [] => format!("{unit}, started by what needs it"),
+            by => format!("{unit}, started by {}", by.join(" and ")),
+        };
+        found.push(Finding::good(Topic::Unit, text));
+        found
+    }
+
+    /// Who answers when systemd-cryptsetup asks for the key.
+    fn socket(&self) -> Vec<Finding> {
+        let Some(socket) = &self.names.socket else { return vec![too_long()] };
+        if self.units.is_enabled(socket) {
+            return vec![Finding::good(Topic::Unit, format!("{socket} is enabled"))];
+        }
+        let text = format!("{socket} is not enabled: nobody answers for the key");
+        vec![Finding::bad(Topic::Unit, text, format!("systemctl enable {socket}"))]
+    }
+
+    /// Two programs for one mapping race; and a key that is asked for needs somebody who asks.
+    fn crypttab(&self, entry: &Entry) -> Vec<Finding> {
+        let volume = &entry.volume;
+        let mut named = false;
+        let mut found = Vec::new();
+        for (number, line) in (1..).zip(self.crypttab.lines()) {
+            let mut fields = line.split_ascii_whitespace();
+            let Some(first) = fields.next().filter(|field| !field.starts_with('#')) else {
+                continue;
+            };
+            let own_line = entry.file == Path::new("/etc/crypttab") && entry.line == number;
+            let same_name = first == volume.name.as_str();
+            named |= same_name;
+            if volume.options.key_only || own_line {
+                continue;
+            }
+            let device = fields.next().and_then(DeviceSpec::parse);
+            let what = match (same_name, device.as_ref().is_some_and(self.same)) {
+                (true, _) => "opens it, too",
+                (false, true) => "opens the same device",
+                (false, false) => continue,
+            };
+            found.push(Finding::bad(
+                Topic::Crypttab,
+                format!("line {number} of /etc/crypttab {what}"),
+                "remove one of the two lines; ADE's are moved by: bek-unlock adopt",
+            ));
+        }
+        if volume.options.key_only && !named {
+            found.push(Finding::bad(
+                Topic::Crypttab,
+                "no line of /etc/crypttab has this name, so nobody asks for the key",
+                "write one, or take key-only out of its line in bektab",
+            ));
+        }
+        found
+    }
+}

@@ -1,0 +1,182 @@
+//! What is judged from facts that no test machine has: little memory, a lost resource disk, prompts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::mounts::Mounts;
+use super::volume::{Looked, findings};
+use super::{Checked, Finding, Level, Report, Topic};
+use crate::config::{Entry, Origin};
+use crate::error::Kind;
+use crate::initramfs::fstab;
+use crate::key::SourceName;
+use crate::mapping::{Format, Header, Keyslot};
+use crate::unlock::prove::{Asked, Content, Fits, Proof};
+use crate::volume::{DeviceSpec, KeySpec, Options, Volume, VolumeName};
+
+fn entry(device: &str, change: impl FnOnce(&mut Options)) -> Entry {
+    let mut options = Options::default();
+    change(&mut options);
+    let volume = Volume {
+        name: VolumeName::parse("data1").unwrap(),
+        device: DeviceSpec::parse(device).unwrap(),
+        key: KeySpec::Find,
+        options,
+    };
+    Entry { volume, origin: Origin::Bektab, file: "/etc/bektab".into(), line: 3 }
+}
+
+fn fits() -> Result<Fits, Kind> {
+    Ok(Fits { keyslot: 1, origin: "key disk /dev/sdc1: k".to_owned(), trimmed: false })
+}
+
+fn missing() -> Result<Fits, Kind> {
+    Err(Kind::KeyDiskMissing { waited: Duration::ZERO })
+}
+
+fn proof(keyslot_kib: u64, answers: Vec<(SourceName, Result<Fits, Kind>)>) -> Proof {
+    let keyslots = vec![Keyslot { number: 0, memory_kib: keyslot_kib }];
+    let (format, uuid) = (Format::Luks2, "5f1e".to_owned());
+    let header = Header { format, uuid, detached: false, keyslots };
+    let sources = answers.into_iter().map(|(source, answer)| Asked { source, answer }).collect();
+    let content = Some(Ok(Content::Encrypted { header, detached: None }));
+    Proof { device: Ok(PathBuf::from("/dev/sdd")), content, sources }
+}
+
+/// Level and text of each finding about this topic.
+fn about(topic: Topic, entry: &Entry, proof: &Proof) -> Vec<(Level, String)> {
+    let looked = Looked { entry, proof, answers: &[], memory_kib: Some(1 << 20) };
+    let found = findings(&looked).into_iter().filter(|finding| finding.topic == topic);
+    found.map(|finding| (finding.level, finding.text)).collect()
+}
+
+#[test]
+fn a_kdf_that_takes_nearly_all_memory_is_told_beforehand() {
+    let entry = entry("/dev/disk/by-id/x", |_| {});
+    let of = |kib| about(Topic::Memory, &entry, &proof(kib, vec![(SourceName::KeyDisk, fits())]));
+    assert_eq!(of(0), []);
+    assert_eq!(of(1 << 19), [(Level::Good, "the KDF needs 512 MiB of 1024 MiB".to_owned())]);
+    assert_eq!(of((1 << 18) * 3)[0].0, Level::Good);
+    let (level, text) = of((1 << 18) * 3 + 1).remove(0);
+    assert_eq!(level, Level::Warning);
+    assert!(text.starts_with("the KDF needs 768 MiB of 1024 MiB: little is left"), "{text}");
+}
+
+#[test]
+fn a_name_that_the_kernel_gives_is_not_one_for_the_next_boot() {
+    for (device, level) in [
+        ("/dev/sdd", Level::Warning),
+        ("/dev/nvme0n2", Level::Warning),
+        ("/dev/vdb1", Level::Warning),
+        ("/dev/disk/azure/scsi1/lun0", Level::Good),
+        ("/dev/mapper/vg-lv", Level::Good),
+        ("/srv/disk.img", Level::Good),
+        ("UUID=5f1e", Level::Good),
+    ] {
+        let found = about(Topic::Device, &entry(device, |_| {}), &proof(0, vec![]));
+        assert_eq!(found[0].0, level, "{device}");
+        assert!(found[0].1.contains("/dev/sdd"), "{found:?}");
+    }
+}
+
+#[test]
+fn who_opens_the_line_is_said() {
+    let of = |entry: &Entry| about(Topic::Line, entry, &proof(0, vec![])).remove(0);
+    assert_eq!(of(&entry("UUID=1", |_| {})), (Level::Good, "/etc/bektab:3".to_owned()));
+    assert!(of(&entry("UUID=1", |o| o.initrd = true)).1.ends_with("opened in the initramfs"));
+    assert!(of(&entry("UUID=1", |o| o.noauto = true)).1.ends_with("at need only (noauto)"));
+    assert!(of(&entry("UUID=1", |o| o.key_only = true)).1.contains("systemd-cryptsetup"));
+    let of_ade = Entry { origin: Origin::Crypttab, ..entry("UUID=1", |_| {}) };
+    assert_eq!(of(&of_ade).0, Level::Warning);
+}
+
+#[test]
+fn a_source_that_fails_is_bad_only_where_none_fits() {
+    let entry = entry("UUID=1", |_| {});
+    let key_disk = Topic::Key(SourceName::KeyDisk);
+    let of = |answers| about(key_disk, &entry, &proof(0, answers)).remove(0);
+    assert_eq!(of(vec![(SourceName::KeyDisk, missing())]).0, Level::Bad);
+    let beside = |other| of(vec![(SourceName::KeyDisk, missing()), (other, fits())]);
+    assert_eq!(beside(SourceName::KeyVault).0, Level::Warning);
+    // Where the header has a token, an unlock does not wait for the key disk.
+    assert_eq!(beside(SourceName::Token).0, Level::Good);
+}
+
+#[test]
+fn a_volume_that_only_a_person_opens_is_no_failure_where_its_line_asks_for_one() {
+    let asked = || vec![(SourceName::KeyDisk, missing())];
+    let with_prompt = entry("UUID=1", |options| options.prompt = true);
+    let prompt = about(Topic::Key(SourceName::Prompt), &with_prompt, &proof(0, asked()));
+    assert_eq!(prompt[0].0, Level::Warning);
+    let disk = about(Topic::Key(SourceName::KeyDisk), &with_prompt, &proof(0, asked()));
+    assert_eq!(disk[0].0, Level::Warning);
+}
+
+#[test]
+fn a_new_resource_disk_is_as_it_should_be() {
+    let proof = Proof { content: Some(Ok(Content::NewResourceDisk)), ..proof(0, vec![]) };
+    let found = about(Topic::Header, &entry("UUID=1", |_| {}), &proof);
+    assert_eq!(found[0].0, Level::Good);
+    assert!(proof.content.unwrap().unwrap().format().is_none());
+}
+
+#[test]
+fn the_first_bad_finding_decides_and_the_worst_one_counts() {
+    let good = || Finding::good(Topic::Line, "x");
+    let warning = || Finding::warning(Topic::Fstab, "x", "y");
+    let bad = || Finding::bad(Topic::Unit, "masked", "unmask it");
+    let checked = |name: &str, findings| Checked { name: name.to_owned(), findings };
+    let report = |volumes| Report { machine: vec![good()], volumes };
+    assert_eq!(report(vec![]).level(), Level::Good);
+    let fine = report(vec![checked("a", vec![good(), warning()])]);
+    assert_eq!((fine.level(), fine.failure()), (Level::Warning, None));
+    let failed = Finding::failure(
+        Topic::Device,
+        Level::Bad,
+        Kind::KeyRejected { place: "x".to_owned(), tried: 1, keyslots: 1 },
+    );
+    let spoilt = report(vec![checked("a", vec![good()]), checked("b", vec![failed, bad()])]);
+    let error = spoilt.failure().unwrap();
+    assert_eq!((error.kind.exit_status(), error.volume.unwrap().as_str()), (2, "b"));
+    let error = report(vec![checked("/", vec![bad()])]).failure().unwrap();
+    assert_eq!((error.kind.exit_status(), error.volume), (1, None));
+    assert_eq!(error.kind.to_string(), "unit: masked");
+    assert_eq!(crate::hint::for_kind(&error.kind), ["unmask it"]);
+}
+
+#[test]
+fn times_of_fstab_are_compared_with_that_of_the_unlock() {
+    let of = |option: &str, timeout: Option<u64>| {
+        let text = format!("/dev/mapper/data1 /srv ext4 nofail,{option} 0 2\n");
+        let lines = fstab::parse(&text);
+        let entry = entry("UUID=1", |options| {
+            options.nofail = true;
+            options.timeout.0 = timeout.map(Duration::from_secs);
+        });
+        Mounts::new(&lines).of(&entry.volume, &|_| false).remove(0).level
+    };
+    for (option, timeout, level) in [
+        ("x-systemd.device-timeout=5", Some(90), Level::Warning),
+        ("x-systemd.device-timeout=1min", Some(90), Level::Warning),
+        ("x-systemd.device-timeout=2min", Some(90), Level::Good),
+        ("x-systemd.device-timeout=90s", Some(90), Level::Good),
+        ("x-systemd.device-timeout=0", Some(90), Level::Good),
+        ("x-systemd.device-timeout=900", None, Level::Warning),
+        ("x-systemd.device-timeout=infinity", Some(90), Level::Good),
+        ("noatime", None, Level::Good),
+    ] {
+        assert_eq!(of(option, timeout), level, "{option} {timeout:?}");
+    }
+}
+
+#[test]
+fn the_root_is_not_mounted_with_nofail() {
+    let lines = fstab::parse("/dev/mapper/data1 / ext4 defaults 0 1\n");
+    let mounts = Mounts::new(&lines);
+    let found = |nofail| {
+        let entry = entry("UUID=1", |options| options.nofail = nofail);
+        mounts.of(&entry.volume, &|_| false).remove(0)
+    };
+    assert_eq!(found(false).level, Level::Good);
+    assert_eq!(found(true).level, Level::Warning);
+}

@@ -1,0 +1,150 @@
+//! The images that the next boot may start, beside what they would hold if they were made now.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::check::image::{self, Image, Wanted, is_compared, plain};
+use crate::check::{Finding, Topic};
+use crate::cli::adopt::TOOLS;
+use crate::config::Configuration;
+use crate::config::keyscript::{self, Listed};
+use crate::edge::header::SystemHeaders;
+use crate::edge::host::System;
+use crate::edge::initrd;
+use crate::header::{Headers as _, stand_ins};
+use crate::initramfs::{self, Host as _, Plan, Tool};
+use crate::volume::{HeaderSpec, VolumeName};
+
+/// The images of this many kernels are looked at, and that of the running one: the newest is what a
+/// boot loader starts, the running one what somebody chooses when that fails.
+const NEWEST: usize = 1;
+
+/// The findings about the image at `named`, or about those in /boot; none where no volume of
+/// `names` (all when empty) is opened by an image.
+pub fn findings(
+    root: &Path,
+    configuration: &Configuration,
+    names: &[VolumeName],
+    named: Option<&Path>,
+) -> Vec<Finding> {
+    let tool = TOOLS.iter().find(|(path, _)| root.join(path).exists()).map(|(_, tool)| *tool);
+    let system = System::new(root, None);
+    let keyscripts = keyscript::listed(system.crypttab().as_bytes());
+    let plan = initramfs::plan(configuration, &keyscripts, &system, tool.unwrap_or(Tool::Dracut));
+    let is_asked_for = |name: &str| names.is_empty() || names.iter().any(|n| n.as_str() == name);
+    let mut opened = plan
+        .volumes
+        .iter()
+        .map(VolumeName::as_str)
+        .chain(keyscripts.iter().map(|line| line.name.as_str()));
+    if !opened.any(is_asked_for) {
+        return Vec::new();
+    }
+    let images = named.map_or_else(|| in_boot(root), |path| vec![path.to_owned()]);
+    if images.is_empty() {
+        let text = "there is no image for an installed kernel in /boot";
+        let advice = match tool {
+            Some(tool) => format!("build one: {}; or name it: --initrd IMAGE", tool.rebuild()),
+            None => "install dracut or initramfs-tools; or name it: --initrd IMAGE".to_owned(),
+        };
+        return vec![Finding::bad(Topic::Image, text, advice)];
+    }
+    images.iter().flat_map(|path| of_image(root, path, configuration, &keyscripts)).collect()
+}
+
+/// The images of the newest kernel and of the one that runs.
+fn in_boot(root: &Path) -> Vec<PathBuf> {
+    let running = fs::read_to_string(root.join("proc/sys/kernel/osrelease")).unwrap_or_default();
+    let images = initrd::installed(root).into_iter().enumerate();
+    let chosen = |(index, (release, path)): (usize, (String, PathBuf))| {
+        (index < NEWEST || release == running.trim()).then_some(path)
+    };
+    images.filter_map(chosen).collect()
+}
+
+fn of_image(
+    root: &Path,
+    path: &Path,
+    configuration: &Configuration,
+    keyscripts: &[Listed],
+) -> Vec<Finding> {
+    let shown = path.display().to_string();
+    let bad = |text: String, advice: &str| vec![Finding::bad(Topic::Image, text, advice)];
+    // What is in the plan for one kernel's image is in that for another's: only modules differ.
+    let system = System::new(root, None);
+    let files = initramfs::plan(configuration, keyscripts, &system, Tool::Dracut).files;
+    let wants = |path: &Path| is_compared(path) || files.iter().any(|file| plain(file) == path);
+    let image = match initrd::read(root, path, &wants) {
+        Ok(image) => image,
+        Err(error) => {
+            let advice = "build it anew, or name another one: --initrd IMAGE";
+            return bad(format!("{shown} cannot be read: {error}"), advice);
+        }
+    };
+    let Some(tool) = image.tool() else {
+        let advice = "name one that dracut or initramfs-tools has made: --initrd IMAGE";
+        return bad(format!("{shown} is of neither dracut nor initramfs-tools"), advice);
+    };
+    // cryptsetup-initramfs chooses the lines of crypttab that an image gets.
+    let chosen =
+        image.files.get(Path::new("cryptroot/crypttab")).map(|text| keyscript::listed(text));
+    let keyscripts = match tool {
+        Tool::InitramfsTools => {
+            chosen.filter(|lines| !lines.is_empty()).unwrap_or(keyscripts.to_vec())
+        }
+        Tool::Dracut => Vec::new(),
+    };
+    let host = System::new(root, image.kernel.as_deref());
+    let plan = initramfs::plan(configuration, &keyscripts, &host, tool);
+    let wanted = Wanted {
+        plan: &plan,
+        host: &host,
+        tool,
+        program: &program(),
+        headers: &headers(configuration, &plan, &image),
+    };
+    let mut found = image::findings(&image, &wanted);
+    for finding in &mut found {
+        finding.text = format!("{shown}: {}", finding.text);
+    }
+    found.extend(plan.warnings.iter().map(|warning| warned(warning)));
+    found
+}
+
+/// A warning of the plan says what to do behind its last semicolon.
+fn warned(warning: &str) -> Finding {
+    let (text, advice) =
+        warning.rsplit_once("; ").unwrap_or((warning, "see bek-unlock-initramfs(7)"));
+    Finding::warning(Topic::Image, text, advice)
+}
+
+/// Where this program is installed.
+fn program() -> PathBuf {
+    fs::read_link("/proc/self/exe").unwrap_or_else(|_| PathBuf::from("/usr/bin/bek-unlock"))
+}
+
+/// The copies of detached headers that the image holds, and those headers as they are now.
+fn headers(configuration: &Configuration, plan: &Plan, image: &Image) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut headers = SystemHeaders::new(false);
+    for name in &plan.volumes {
+        let entry = configuration.find(name).ok();
+        let Some(spec) = entry.and_then(|entry| entry.volume.options.header.as_ref()) else {
+            continue;
+        };
+        let mut places = stand_ins(spec);
+        if let HeaderSpec::Path(path) = spec {
+            places.push(path.clone());
+        }
+        // What the plan copies is compared as one of its files.
+        places
+            .retain(|place| image.files.contains_key(&plain(place)) && !plan.files.contains(place));
+        if places.is_empty() {
+            continue;
+        }
+        let Ok(Some(header)) = headers.read(spec, true) else { continue };
+        let Ok(bytes) = fs::read(&header.copy) else { continue };
+        found.extend(places.into_iter().map(|place| (place, bytes.clone())));
+    }
+    found
+}
