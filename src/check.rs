@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use crate::error::{Error, Goal, Kind};
+use crate::error::{Error, Goal, Kind, printable};
 use crate::key::SourceName;
 use crate::volume::VolumeName;
 
@@ -21,6 +21,9 @@ pub mod witness;
 
 #[cfg(test)]
 mod tests;
+
+/// The longest sentence, in characters.
+const TEXT_MAX: usize = 600;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,26 +103,31 @@ pub struct Finding {
 
 impl Finding {
     /// As it should be.
-    pub fn good(topic: Topic, text: impl Into<String>) -> Self {
-        Self { topic, level: Level::Good, text: text.into(), advice: None, kind: None }
+    pub fn good(topic: Topic, text: impl AsRef<str>) -> Self {
+        Self { topic, level: Level::Good, text: shown(text), advice: None, kind: None }
     }
 
     /// Not as it should be.
-    pub fn warning(topic: Topic, text: impl Into<String>, advice: impl Into<String>) -> Self {
-        let advice = Some(advice.into());
-        Self { topic, level: Level::Warning, text: text.into(), advice, kind: None }
+    pub fn warning(topic: Topic, text: impl AsRef<str>, advice: impl AsRef<str>) -> Self {
+        let advice = Some(shown(advice));
+        Self { topic, level: Level::Warning, text: shown(text), advice, kind: None }
     }
 
     /// Nothing that a boot gets over.
-    pub fn bad(topic: Topic, text: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub fn bad(topic: Topic, text: impl AsRef<str>, advice: impl AsRef<str>) -> Self {
         Self { level: Level::Bad, ..Self::warning(topic, text, advice) }
     }
 
     /// What an unlock fails with; its advice is that of the failure.
     pub fn failure(topic: Topic, level: Level, kind: Kind) -> Self {
         let advice = crate::hint::for_kind(&kind).into_iter().next();
-        Self { topic, level, text: kind.to_string(), advice, kind: Some(kind) }
+        Self { topic, level, text: shown(kind.to_string()), advice, kind: Some(kind) }
     }
+}
+
+/// Names out of an image or a table of mounts are anybody's text.
+fn shown(text: impl AsRef<str>) -> String {
+    printable(text.as_ref(), TEXT_MAX)
 }
 
 /// One volume, and all that was found.
@@ -156,20 +164,30 @@ impl Report {
     /// Why the next boot is not one to trust: the first thing that keeps a volume closed. Its exit
     /// status is the one that the unlock will have.
     pub fn failure(&self) -> Option<Error> {
-        let of_all = self.machine.iter().map(|finding| (None, finding));
-        let of_volumes = self.volumes.iter().flat_map(|checked| {
+        let of_volumes = self.volumes.iter().filter_map(|checked| {
+            let error = failure(&checked.findings)?;
             let name = VolumeName::parse(&checked.name).ok();
-            checked.findings.iter().map(move |finding| (name.clone(), finding))
+            Some(name.iter().fold(error, |error, name| error.volume(name)))
         });
-        let mut bad = of_all.chain(of_volumes).filter(|(_, found)| found.level == Level::Bad);
-        let (name, finding) = bad.next()?;
-        let kind = finding.kind.clone().unwrap_or_else(|| Kind::BootNotReady {
-            reason: format!("{}: {}", finding.topic, finding.text),
-            advice: finding.advice.clone().unwrap_or_default(),
-        });
-        let error = Error::new(Goal::Check, kind);
-        Some(name.iter().fold(error, |error, name| error.volume(name)))
+        failure(&self.machine).or_else(|| of_volumes.into_iter().next())
     }
+}
+
+/// Of key sources that all failed, the one decides that does in an unlock.
+fn failure(findings: &[Finding]) -> Option<Error> {
+    let mut bad = findings.iter().filter(|found| found.level == Level::Bad);
+    let first = bad.next()?;
+    if let Topic::Key(_) = first.topic {
+        let keys =
+            std::iter::once(first).chain(bad).filter(|one| matches!(one.topic, Topic::Key(_)));
+        let kinds: Vec<Kind> = keys.filter_map(|finding| finding.kind.clone()).collect();
+        return Some(Error::of_sources(Goal::Check, kinds));
+    }
+    let kind = first.kind.clone().unwrap_or_else(|| Kind::BootNotReady {
+        reason: format!("{}: {}", first.topic, first.text),
+        advice: first.advice.clone().unwrap_or_default(),
+    });
+    Some(Error::new(Goal::Check, kind))
 }
 
 fn worst(findings: &[Finding]) -> Level {

@@ -113,6 +113,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.goal {
             Goal::Adopt => "cannot take over the lines of Azure Disk Encryption",
+            Goal::Check if self.volume.is_none() => "cannot vouch for the next boot",
             Goal::Check => "cannot vouch for the next boot of",
             Goal::Close => "cannot close",
             Goal::Decode => "cannot decode",

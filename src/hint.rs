@@ -170,8 +170,8 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
                 &["if deleted, recover it: az keyvault secret recover --help"]
             }
             SecretProblem::NoneMatches(_) => &[
-                "is it the right vault? the tags are MachineName and",
-                "DiskEncryptionKeyFileName; machine-name= sets the first",
+                "is it the right vault? see: bek-unlock secrets --vault URL",
+                "tag MachineName: the host name, or machine-name= of its line",
             ],
             SecretProblem::TooMany(_) => &[
                 "name the machine with --machine-name, or the secret with --secret",

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::mounts::Mounts;
+use super::mounts::{self, Mounts};
 use super::{Finding, Topic};
 use crate::config::{Entry, Origin};
 use crate::initramfs::fstab;
@@ -22,7 +22,7 @@ pub trait Units {
     /// Drop-ins that the administrator gave a unit, those for all its instances, too.
     fn drop_ins(&self, name: &str) -> Vec<PathBuf>;
 
-    /// Whether a link in some `.wants` or `.requires` directory of /etc pulls the unit in.
+    /// Whether a link in some `.wants` or `.requires` directory pulls the unit in.
     fn is_enabled(&self, name: &str) -> bool;
 }
 
@@ -49,7 +49,7 @@ pub fn machine(units: &dyn Units, lines: &[fstab::Line]) -> Vec<Finding> {
     if found.is_empty() {
         found.push(Finding::good(Topic::Unit, "units and generator are installed"));
     }
-    found.extend(Mounts::new(lines).key_disk());
+    found.extend(mounts::key_disk(lines));
     found
 }
 
@@ -106,6 +106,8 @@ pub struct Boot<'a> {
     pub crypttab: &'a str,
     /// Whether a field of crypttab or fstab names the volume's encrypted device.
     pub same: &'a dyn Fn(&DeviceSpec) -> bool,
+    /// The same for the volume that is open now, if it is.
+    pub opened: &'a dyn Fn(&DeviceSpec) -> bool,
 }
 
 impl Boot<'_> {
@@ -113,7 +115,9 @@ impl Boot<'_> {
     pub fn findings(&self, entry: &Entry) -> Vec<Finding> {
         let mut found = self.unit(entry);
         found.extend(self.crypttab(entry));
-        found.extend(Mounts::new(self.fstab).of(&entry.volume, self.same));
+        let early = self.units.is_enabled("systemd-networkd.service");
+        let mounts = Mounts { lines: self.fstab, network_is_early: early };
+        found.extend(mounts.of(&entry.volume, self.same, self.opened));
         found
     }
 

@@ -145,6 +145,20 @@ fn the_first_bad_finding_decides_and_the_worst_one_counts() {
 }
 
 #[test]
+fn of_sources_that_all_fail_the_one_decides_that_does_at_boot() {
+    let key = |source, kind| Finding::failure(Topic::Key(source), Level::Bad, kind);
+    let rejected = Kind::KeyRejected { place: "x".to_owned(), tried: 1, keyslots: 1 };
+    let findings = vec![
+        key(SourceName::KeyDisk, rejected),
+        Finding::bad(Topic::Unit, "masked", "unmask it"),
+        key(SourceName::KeyVault, Kind::KeyDiskMissing { waited: Duration::ZERO }),
+    ];
+    let volumes = vec![Checked { name: "a".to_owned(), findings }];
+    let error = Report { machine: vec![], volumes }.failure().unwrap();
+    assert_eq!((error.kind.exit_status(), error.others.len()), (4, 1));
+}
+
+#[test]
 fn times_of_fstab_are_compared_with_that_of_the_unlock() {
     let of = |option: &str, timeout: Option<u64>| {
         let text = format!("/dev/mapper/data1 /srv ext4 nofail,{option} 0 2\n");
@@ -153,7 +167,7 @@ fn times_of_fstab_are_compared_with_that_of_the_unlock() {
             options.nofail = true;
             options.timeout.0 = timeout.map(Duration::from_secs);
         });
-        Mounts::new(&lines).of(&entry.volume, &|_| false).remove(0).level
+        mounts(&lines).of(&entry.volume, &|_| false, &|_| false).remove(0).level
     };
     for (option, timeout, level) in [
         ("x-systemd.device-timeout=5", Some(90), Level::Warning),
@@ -169,13 +183,48 @@ fn times_of_fstab_are_compared_with_that_of_the_unlock() {
     }
 }
 
+fn mounts(lines: &[fstab::Line]) -> Mounts<'_> {
+    Mounts { lines, network_is_early: false }
+}
+
+#[test]
+fn a_mount_needs_netdev_where_the_network_is_late_and_the_key_comes_from_there() {
+    let of = |text: &str, early: bool, key: KeySpec| {
+        let lines = fstab::parse(text);
+        let mut entry = entry("UUID=1", |_| {});
+        entry.volume.key = key;
+        let mounts = Mounts { network_is_early: early, ..mounts(&lines) };
+        // By what is on it, as long as the volume is open.
+        let opened = |spec: &DeviceSpec| *spec == DeviceSpec::Uuid("c0ffee".to_owned());
+        let found = mounts.of(&entry.volume, &|_| false, &opened);
+        found.first().map(|finding| finding.level)
+    };
+    let secret = || {
+        let id = crate::azure::id::SecretId::parse("https://v.vault.azure.net/secrets/s");
+        KeySpec::Secret(id.unwrap())
+    };
+    let line = "/dev/mapper/data1 /srv ext4 defaults 0 2\n";
+    assert_eq!(of(line, false, secret()), Some(Level::Bad));
+    assert_eq!(of("UUID=c0ffee /srv ext4 defaults\n", false, secret()), Some(Level::Bad));
+    assert_eq!(of(line, true, secret()), Some(Level::Good));
+    assert_eq!(of(line, false, KeySpec::Find), Some(Level::Good));
+    let with = "/dev/mapper/data1 /srv ext4 defaults,_netdev 0 2\n";
+    assert_eq!(of(with, false, secret()), Some(Level::Good));
+    assert_eq!(of("UUID=other /srv ext4 defaults\n", false, secret()), None);
+}
+
+#[test]
+fn what_an_image_says_moves_no_cursor() {
+    let finding = Finding::bad(Topic::Image, "a line of \x1b[2J", "x\ny");
+    assert!(!finding.text.contains('\x1b') && !finding.advice.unwrap().contains('\n'));
+}
+
 #[test]
 fn the_root_is_not_mounted_with_nofail() {
     let lines = fstab::parse("/dev/mapper/data1 / ext4 defaults 0 1\n");
-    let mounts = Mounts::new(&lines);
     let found = |nofail| {
         let entry = entry("UUID=1", |options| options.nofail = nofail);
-        mounts.of(&entry.volume, &|_| false).remove(0)
+        mounts(&lines).of(&entry.volume, &|_| false, &|_| false).remove(0)
     };
     assert_eq!(found(false).level, Level::Good);
     assert_eq!(found(true).level, Level::Warning);

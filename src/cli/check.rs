@@ -136,12 +136,15 @@ impl<'a> Check<'a> {
         let mut findings =
             volume::findings(&Looked { entry, proof: &proof, answers: &answers, memory_kib });
         let same = same_as(proof.device.as_deref().ok());
+        let mapped = std::fs::canonicalize(self.root.join(mapped_below(&volume.name))).ok();
+        let opened = same_as(mapped.as_deref());
         let boot = Boot {
             units: &self.units,
             names: names(&self.plan, &volume.name),
             fstab: &self.fstab,
             crypttab: &self.crypttab,
             same: &same,
+            opened: &opened,
         };
         findings.extend(boot.findings(entry));
         Checked { name: volume.name.to_string(), findings }
@@ -174,6 +177,12 @@ impl<'a> Check<'a> {
         };
         (proof, starts.iter().zip(ends).map(part).collect())
     }
+}
+
+/// Where the volume is when it is open.
+fn mapped_below(name: &VolumeName) -> std::path::PathBuf {
+    let path = name.mapped_path();
+    path.strip_prefix("/").map_or_else(|_| path.clone(), Path::to_owned)
 }
 
 /// Whether a field of another file names the device.

@@ -155,9 +155,17 @@ fn unpacked(
         .map_err(|error| io::Error::new(error.kind(), format!("{program}: {}", error.kind())))?;
     let broken = |error: io::Error| io::Error::new(error.kind(), format!("{program} -dc: {error}"));
     let Some(output) = unpacker.output.take() else { return Ok(()) };
-    let mut reader = BufReader::new(output.take(UNPACKED_MAX));
-    while next(&mut reader).map_err(broken)?.is_some() {
-        archive(&mut reader, image, wants).map_err(short).map_err(broken)?;
+    archives(BufReader::new(output.take(UNPACKED_MAX)), image, wants).map_err(broken)
+}
+
+/// Archives up to the end, none of them compressed.
+pub fn archives(
+    mut reader: impl BufRead,
+    image: &mut Image,
+    wants: &dyn Fn(&Path) -> bool,
+) -> io::Result<()> {
+    while next(&mut reader)?.is_some() {
+        archive(&mut reader, image, wants).map_err(short)?;
     }
     Ok(())
 }

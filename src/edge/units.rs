@@ -99,10 +99,14 @@ impl Units for UnitFiles {
     }
 
     fn is_enabled(&self, name: &str) -> bool {
-        let directory = self.root.join(ETC);
-        names(&directory).iter().any(|entry| {
-            let pulls = [".wants", ".requires", ".upholds"].iter().any(|end| entry.ends_with(end));
-            pulls && fs::symlink_metadata(directory.join(entry).join(name)).is_ok()
+        // netplan enables its network in /run, at each boot anew.
+        [ETC, "run/systemd/system"].iter().any(|place| {
+            let directory = self.root.join(place);
+            names(&directory).iter().any(|entry| {
+                let ends = [".wants", ".requires", ".upholds"];
+                let pulls = ends.iter().any(|end| entry.ends_with(end));
+                pulls && fs::symlink_metadata(directory.join(entry).join(name)).is_ok()
+            })
         })
     }
 }

@@ -18,7 +18,12 @@
 mod faults;
 mod good;
 mod image;
+#[path = "../secrets/needles.rs"]
+mod needles;
+mod secrecy;
 mod setup;
+#[path = "../secrets/trace.rs"]
+mod trace;
 #[path = "../rekey/world.rs"]
 #[expect(dead_code, reason = "a check rotates no keys")]
 mod world;

@@ -13,6 +13,7 @@ mod cmdline;
 mod config;
 mod disk;
 mod identifiers;
+mod image;
 mod keys;
 mod luks;
 mod lvm;
@@ -36,7 +37,7 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const ALL: [Target; 26] = [
+pub const ALL: [Target; 27] = [
     azure::CHALLENGE,
     config::AZURE_CRYPT_MOUNT,
     keys::BASE64,
@@ -48,6 +49,7 @@ pub const ALL: [Target; 26] = [
     disk::FAT,
     keys::FRAME,
     system::FSTAB,
+    image::INITRD,
     azure::KEY,
     config::KEYSCRIPT,
     azure::LIST,

@@ -24,11 +24,11 @@ guest_again() {
 
 # A line that was changed after the image was made is the old one at the next boot.
 image_outdated() {
-    local report=$EVIDENCE/outdated.txt status=0
+    local report=$EVIDENCE/outdated.json status=0
     sed --in-place 's/,discard,/,/' /etc/bektab
-    bek-unlock check >"$report" 2>&1 || status=$?
+    bek-unlock check --json >"$report" 2>"$EVIDENCE/outdated.err" || status=$?
     equal 'check refuses an image that is older than its line' 1 "$status"
-    check 'and says why' contains 'its line of osencrypt' "$report"
+    check 'and says why' contains 'its line of osencrypt is another one' "$report"
 }
 
 inspect() { root_shut_down_cleanly; }
