@@ -217,13 +217,14 @@ impl Azure {
             limit: call.limit,
         };
         let policy = Policy {
+            what: call.operation.asked(),
             who: short(host),
             try_timeout: TRY_TIMEOUT,
             floor: Duration::ZERO,
             random: self.random,
         };
         let gave_up = |unreachable| Kind::VaultUnreachable { vault: host.clone(), unreachable };
-        retry(&policy, deadline, gave_up, |timeout| match self.http.send(&request, timeout) {
+        retry(&policy, deadline, gave_up, |limit| match self.http.send_within(&request, limit) {
             Ok(response) if answer::is_transient(response.status) => {
                 Verdict::Again(TransportProblem::Status(response.status), response.retry_after)
             }

@@ -20,6 +20,7 @@ use crate::error::{Error, Goal, Kind, exit};
 use crate::report::{self, logger, panic};
 use crate::volume::VolumeName;
 
+mod account;
 mod adopt;
 pub mod args;
 mod attach;
@@ -30,6 +31,7 @@ mod enroll;
 mod initramfs;
 mod key_service;
 mod keyscript;
+mod last_boot;
 mod machine;
 mod network;
 mod recover;
@@ -107,8 +109,9 @@ fn run(command: &Command) -> Result<(), Error> {
             report::result(&secrets::run(args, command.json)?);
             Ok(())
         }
-        Action::Status { names } => {
-            report::result(&status::run(Path::new("/"), names, command.json)?);
+        Action::Status { names, last_boot } => {
+            let show = if *last_boot { last_boot::run } else { status::run };
+            report::result(&show(Path::new("/"), names, command.json)?);
             Ok(())
         }
         Action::Token(args) => {

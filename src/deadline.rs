@@ -3,12 +3,23 @@
 //! Every wait of the program (device, key disk, network, lock, busy mapping) is taken from one
 //! [`Deadline`], so that `timeout=` in bektab(5) means what it says. Time itself comes through
 //! [`Clock`]: tests count attempts on a virtual one and never sleep.
+//!
+//! Whoever holds a deadline can also say what its time goes into ([`trace`]), and during its waits
+//! others get their turn: somebody is told what is waited for, somebody types ([`Meanwhile`]).
 
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
+
+use trace::{Doing, Span, Trace};
+
+pub mod trace;
+
+/// How long a wait goes on at the most before the others have their turn: what somebody typed is
+/// tried at once, as they see it, and one second more on a countdown is one second.
+pub const TURN: Duration = Duration::from_millis(200);
 
 /// A monotonic clock and the only way to wait.
 pub trait Clock {
@@ -27,6 +38,17 @@ pub struct Deadline<'a> {
     /// Without the pauses; `None` never passes (`timeout=0`).
     end: Option<Duration>,
     pauses: Option<&'a Pauses>,
+    trace: Option<&'a Trace>,
+    meanwhile: Option<&'a dyn Meanwhile>,
+}
+
+/// What is done while something else is waited for.
+pub trait Meanwhile {
+    /// One turn, in every wait and every [`TURN`]; takes no time of its own where nothing happens.
+    fn turn(&self);
+
+    /// Whether what is waited for is not needed any more: the deadline has passed then.
+    fn over(&self) -> bool;
 }
 
 /// Time that counts for nobody's deadline, up to now: a person was waited for, or what took so long
@@ -38,7 +60,45 @@ impl<'a> Deadline<'a> {
     /// `limit` from now; `None` never passes.
     pub fn start(clock: &'a dyn Clock, limit: Option<Duration>) -> Self {
         let start = clock.now();
-        Self { clock, start, end: limit.map(|limit| start.saturating_add(limit)), pauses: None }
+        let end = limit.map(|limit| start.saturating_add(limit));
+        Self { clock, start, end, pauses: None, trace: None, meanwhile: None }
+    }
+
+    /// The same deadline, whose steps `trace` keeps; parts of it share it.
+    pub fn traced(self, trace: &'a Trace) -> Self {
+        Self { trace: Some(trace), ..self }
+    }
+
+    /// The same deadline, in whose waits `meanwhile` has its turn, and which has passed once that
+    /// says so; parts of it share it.
+    pub fn beside<'b>(&self, meanwhile: &'b dyn Meanwhile) -> Deadline<'b>
+    where
+        'a: 'b,
+    {
+        Deadline { meanwhile: Some(meanwhile), ..*self }
+    }
+
+    /// Begins a step of the run, for the trace and for whoever watches; it ends with the span.
+    pub fn begin(&self, doing: Doing) -> Span<'a> {
+        let left = Some(self.remaining()).filter(|left| *left != Duration::MAX);
+        let until = left.map(|left| self.now().saturating_add(left));
+        Span::begin(self.trace, self.clock, doing, until)
+    }
+
+    /// The trace, where somebody keeps one.
+    pub fn trace(&self) -> Option<&'a Trace> {
+        self.trace
+    }
+
+    /// Lets those have their turn who have something to do meanwhile; for waits that are not made
+    /// by [`Deadline::sleep`].
+    pub fn turn(&self) {
+        if let Some(trace) = self.trace {
+            trace.turn(self.now());
+        }
+        if let Some(meanwhile) = self.meanwhile {
+            meanwhile.turn();
+        }
     }
 
     /// The same deadline, later by what `pauses` holds, which is its own; parts of it share them.
@@ -60,9 +120,17 @@ impl<'a> Deadline<'a> {
 
     /// Time left; [`Duration::MAX`] when there is no end.
     pub fn remaining(&self) -> Duration {
+        if self.is_cut() {
+            return Duration::ZERO;
+        }
         self.end.map_or(Duration::MAX, |end| {
             end.saturating_add(self.paused()).saturating_sub(self.clock.now())
         })
+    }
+
+    /// Whether somebody beside it said that it is over.
+    pub fn is_cut(&self) -> bool {
+        self.meanwhile.is_some_and(|meanwhile| meanwhile.over())
     }
 
     /// Whether no time is left.
@@ -101,9 +169,16 @@ impl<'a> Deadline<'a> {
 
     /// Waits for `duration` or until the deadline, whichever is sooner; false when time is up.
     pub fn sleep(&self, duration: Duration) -> bool {
-        let wait = duration.min(self.remaining());
-        if !wait.is_zero() {
+        let mut wait = duration.min(self.remaining());
+        if self.trace.is_none() && self.meanwhile.is_none() && !wait.is_zero() {
             self.clock.sleep(wait);
+            return !self.passed();
+        }
+        let end = self.now().saturating_add(wait);
+        while !wait.is_zero() {
+            self.clock.sleep(wait.min(TURN));
+            self.turn();
+            wait = end.saturating_sub(self.now()).min(self.remaining());
         }
         !self.passed()
     }
@@ -259,6 +334,38 @@ mod tests {
         }
         assert_eq!((whole.remaining(), whole.elapsed()), (5 * SECOND, 12 * SECOND));
         assert!(!whole.sleep(9 * SECOND));
+    }
+
+    /// Has its turn, and says that it is over after so many of them.
+    struct Turns(Cell<u32>, u32);
+
+    impl Meanwhile for Turns {
+        fn turn(&self) {
+            self.0.set(self.0.get() + 1);
+        }
+
+        fn over(&self) -> bool {
+            self.0.get() >= self.1
+        }
+    }
+
+    #[test]
+    fn others_have_their_turn_in_every_wait_and_may_end_it() {
+        let clock = VirtualClock::default();
+        let whole = Deadline::start(&clock, None);
+        let turns = Turns(Cell::new(0), 8);
+        let deadline = whole.beside(&turns);
+        assert!(deadline.sleep(SECOND));
+        assert_eq!((turns.0.get(), clock.now()), (5, SECOND));
+        let mut looks = 0;
+        let found: Result<Option<()>, ()> = deadline.within(90 * SECOND).poll(SECOND, || {
+            looks += 1;
+            Ok(None)
+        });
+        assert_eq!((found, looks), (Ok(None), 2));
+        assert_eq!(clock.now(), SECOND + 3 * TURN);
+        // The part is over, and not the whole.
+        assert!(deadline.passed() && !whole.passed());
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod askpass;
 pub mod atomic;
 pub mod azure_slot;
 pub mod block;
+pub mod boot_report;
 pub mod disk;
 pub mod fat;
 pub mod file;

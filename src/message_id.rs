@@ -17,6 +17,8 @@ pub const ALREADY_OPEN: &str = "46e79c7db1e142a8bfff67e84d309881";
 pub const DETACHED: &str = "b70392f16c034b8b942f66f4a54bba62";
 /// A try failed and another one follows.
 pub const RETRY: &str = "7c39ebe8190e40c8bb1b1e4a5b9d527f";
+/// Where the time of a run went.
+pub const TIMES: &str = "fa9fcba6a15ff931f94f11660b144eff";
 
 /// One list for both directions: the identifier of a kind, and all of them for the test.
 macro_rules! kinds {
@@ -118,7 +120,7 @@ mod tests {
     const CATALOG: &str = include_str!("../systemd/bek-unlock.catalog");
 
     fn ids() -> Vec<&'static str> {
-        let events = [ALREADY_OPEN, DETACHED, RETRY, UNLOCKED];
+        let events = [ALREADY_OPEN, DETACHED, RETRY, TIMES, UNLOCKED];
         KINDS.iter().map(|(_, id)| *id).chain(events).collect()
     }
 

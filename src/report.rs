@@ -21,11 +21,13 @@ use crate::volume::{Volume, VolumeName};
 
 pub mod check;
 mod journal;
+pub mod last_boot;
 pub mod logger;
 pub mod panic;
 pub mod progress;
 pub mod recovery;
 pub mod rekey;
+pub mod waiting;
 
 /// Reports a failure: one block, error, causes, hints; once to the journal with its fields, and
 /// with `json` as an object on stdout.

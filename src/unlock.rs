@@ -7,10 +7,12 @@
 
 #![forbid(unsafe_code)]
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::deadline::Deadline;
+use crate::deadline::trace::Doing;
 use crate::device::Devices;
 use crate::error::{Error, Goal, Kind};
 use crate::header::Headers;
@@ -24,6 +26,7 @@ use header::Reading;
 use rounds::ask_all;
 use verify::verify;
 
+pub mod account;
 pub mod admission;
 mod attempt;
 #[cfg(test)]
@@ -175,8 +178,9 @@ fn open(
         loaded => loaded.map_err(fail)?,
     };
     let sources = sources.of(volume, &loaded.encrypted(&device));
-    let mut attempt = Attempt { volume, luks: &mut *loaded.luks, memory: world.memory, deadline };
-    let asked = ask_all(&mut attempt, sources);
+    let luks = RefCell::new(&mut *loaded.luks);
+    let attempt = Attempt { volume, luks, memory: world.memory, deadline };
+    let asked = ask_all(&attempt, sources);
     let (key, passed_over) = match asked {
         Ok(found) => found,
         Err(Error { kind: kind @ (Kind::NameInUse { .. } | Kind::VolumeBusy { .. }), .. }) => {
@@ -208,8 +212,9 @@ pub fn find_key(
     let mut loaded = header::load(volume, &device, world, deadline, Reading::AsItIs)
         .map_err(|kind| fail(Some(&device), kind))?;
     let sources = sources.of(volume, &loaded.encrypted(&device));
-    let mut attempt = Attempt { volume, luks: &mut *loaded.luks, memory: world.memory, deadline };
-    let (key, passed_over) = ask_all(&mut attempt, sources)
+    let luks = RefCell::new(&mut *loaded.luks);
+    let attempt = Attempt { volume, luks, memory: world.memory, deadline };
+    let (key, passed_over) = ask_all(&attempt, sources)
         .map_err(|error| error.volume(&volume.name).device(Some(&device)))?;
     let header = loaded.luks.header().clone();
     Ok(Opened::with(key, device, header, loaded.detached, passed_over))
@@ -270,9 +275,11 @@ fn wait_for_device(
     world: &mut World<'_>,
     deadline: &Deadline<'_>,
 ) -> Result<PathBuf, Kind> {
-    deadline.poll(LOOK_AGAIN, || world.devices.find(&volume.device))?.ok_or_else(|| {
-        Kind::VolumeMissing { device: volume.device.clone(), waited: deadline.elapsed() }
-    })
+    let span = deadline.begin(Doing::Device);
+    let found = deadline.poll(LOOK_AGAIN, || world.devices.find(&volume.device));
+    let missing =
+        || Kind::VolumeMissing { device: volume.device.clone(), waited: deadline.elapsed() };
+    span.ended(found.and_then(|found| found.ok_or_else(missing)))
 }
 
 /// Only what libblkid knows to be neither LUKS nor BitLocker: what is merely damaged is worth an

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::http::Response;
 use super::id::{Host, KeyId, KeyName};
 use super::way::Way;
+use crate::deadline::trace::Asked;
 use crate::error::{Denied, Kind, SecretProblem, TrustProblem, printable, short};
 use crate::secret::Secret;
 
@@ -34,6 +35,16 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// What it is in a trace.
+    pub fn asked(&self) -> Asked {
+        match self {
+            Self::GetSecret(_) => Asked::Secret,
+            Self::ListSecrets => Asked::List,
+            Self::UnwrapKey(_) => Asked::UnwrapKey,
+            Self::SetSecret(_) | Self::WrapKey(_) => Asked::Change,
+        }
+    }
+
     /// The permission it needs, as access policies spell it.
     pub fn permission(&self) -> &'static str {
         match self {

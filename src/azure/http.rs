@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::sign_in::authority::Authority;
 use super::trust::TrustedHost;
+use crate::deadline::Deadline;
 use crate::secret::Secret;
 
 /// Sends one request over HTTP/1.1.
@@ -19,6 +20,15 @@ pub trait Http {
     /// `timeout` covers name lookup, connection, TLS, request and answer. Errors: see
     /// [`HttpError`]; an HTTP status is never an error here.
     fn send(&mut self, request: &Request<'_>, timeout: Duration) -> Result<Response, HttpError>;
+
+    /// The same within `limit`, in whose time others have their turn where this can give it.
+    fn send_within(
+        &mut self,
+        request: &Request<'_>,
+        limit: &Deadline<'_>,
+    ) -> Result<Response, HttpError> {
+        self.send(request, limit.remaining())
+    }
 
     /// Says that `host` will be asked soon: it may be connected to meanwhile. Sends nothing.
     fn expect(&mut self, _host: &TrustedHost) {}

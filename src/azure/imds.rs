@@ -16,6 +16,7 @@ use super::json::Loose;
 use super::retry::{Policy, Verdict, failed, retry};
 use super::trust::Audience;
 use crate::deadline::Deadline;
+use crate::deadline::trace::Asked;
 use crate::error::{Kind, TransportProblem, TrustProblem, printable};
 use crate::secret::Secret;
 use crate::volume::Identity;
@@ -45,7 +46,7 @@ pub fn token(
 ) -> Result<Token, Kind> {
     let target = token_target(identity, audience);
     let mut second_chance = true;
-    let response = ask(http, &target, TOKEN_LIMIT, random, deadline, |response| {
+    let response = ask(http, (Asked::Token, &target, TOKEN_LIMIT), random, deadline, |response| {
         let text = error_text(response);
         let again = second_chance
             && response.status == 400
@@ -69,7 +70,7 @@ pub fn vm_name(
     deadline: &Deadline<'_>,
 ) -> Result<Option<String>, Kind> {
     let target = "/metadata/instance/compute/name?api-version=2021-02-01&format=text";
-    let response = ask(http, target, NAME_LIMIT, random, deadline, |response| {
+    let response = ask(http, (Asked::VmName, target, NAME_LIMIT), random, deadline, |response| {
         let reason = unexpected(response.status, &error_text(response));
         Verdict::Final(Kind::MetadataUntrusted { reason })
     })?;
@@ -90,8 +91,7 @@ pub fn vm_name(
 /// | others | `refused` |
 fn ask(
     http: &mut dyn Http,
-    target: &str,
-    limit: usize,
+    (what, target, limit): (Asked, &str, usize),
     random: fn() -> f64,
     deadline: &Deadline<'_>,
     mut refused: impl FnMut(&Response) -> Verdict<Response>,
@@ -104,9 +104,10 @@ fn ask(
         body: None,
         limit,
     };
-    let policy = Policy { who: "metadata service", try_timeout: TRY_TIMEOUT, floor: FLOOR, random };
-    retry(&policy, deadline, Kind::MetadataUnreachable, |timeout| {
-        match http.send(&request, timeout) {
+    let who = "metadata service";
+    let policy = Policy { what, who, try_timeout: TRY_TIMEOUT, floor: FLOOR, random };
+    retry(&policy, deadline, Kind::MetadataUnreachable, |limit| {
+        match http.send_within(&request, limit) {
             Ok(response) => match response.status {
                 200 => Verdict::Done(response),
                 status @ (404 | 410 | 429 | 500..=599) => {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::http::HttpError;
+use crate::deadline::trace::{Asked, Doing, Span};
 use crate::deadline::{Backoff, Deadline};
 use crate::error::{Kind, TransportProblem, TrustProblem, Unreachable, seconds};
 use crate::message_id;
@@ -41,6 +42,8 @@ pub enum Verdict<T> {
 
 /// How one service is asked.
 pub struct Policy<'a> {
+    /// What it is asked for.
+    pub what: Asked,
     /// Its name in the log: `contoso-kv`, `metadata service`.
     pub who: &'a str,
     /// Time limit of each try.
@@ -51,7 +54,7 @@ pub struct Policy<'a> {
     pub random: fn() -> f64,
 }
 
-/// Calls `attempt` with its time limit until it is done, final, or the deadline is near.
+/// Calls `attempt` with its own deadline until it is done, final, or the deadline is near.
 ///
 /// A Retry-After is never cut short: when it leads past the deadline, or is longer than ten minutes,
 /// it ends here at once. Drawn waits are cut so that the last try still gets a fair time. `gave_up`
@@ -60,7 +63,20 @@ pub fn retry<T>(
     policy: &Policy<'_>,
     deadline: &Deadline<'_>,
     gave_up: impl FnOnce(Unreachable) -> Kind,
-    mut attempt: impl FnMut(Duration) -> Verdict<T>,
+    attempt: impl FnMut(&Deadline<'_>) -> Verdict<T>,
+) -> Result<T, Kind> {
+    let mut span = deadline.begin(Doing::Request(policy.what, policy.who.to_owned()));
+    let result = tries(policy, deadline, gave_up, attempt, &mut span);
+    span.ended(result)
+}
+
+/// [`retry`], whose tries `span` is told of.
+fn tries<T>(
+    policy: &Policy<'_>,
+    deadline: &Deadline<'_>,
+    gave_up: impl FnOnce(Unreachable) -> Kind,
+    mut attempt: impl FnMut(&Deadline<'_>) -> Verdict<T>,
+    span: &mut Span<'_>,
 ) -> Result<T, Kind> {
     let start = deadline.now();
     let mut waits = Waits::default();
@@ -68,7 +84,7 @@ pub fn retry<T>(
     let mut last = None;
     while !deadline.passed() {
         tries += 1;
-        let wait = match attempt(policy.try_timeout.min(deadline.remaining())) {
+        let (wait, problem, offline) = match attempt(&deadline.within(policy.try_timeout)) {
             Verdict::Done(answer) => return Ok(answer),
             Verdict::Final(kind) => return Err(kind),
             Verdict::Hardly(kind, wait) => {
@@ -76,7 +92,7 @@ pub fn retry<T>(
                     return Err(kind);
                 }
                 announce(log::Level::Warn, policy.who, &kind, tries, wait, deadline);
-                wait
+                (wait, kind.to_string(), false)
             }
             Verdict::Again(problem, after) => {
                 let Some(wait) = waits.next(&problem, after, policy, deadline.remaining()) else {
@@ -90,11 +106,14 @@ pub fn retry<T>(
                     log::Level::Warn
                 };
                 announce(level, policy.who, &problem, tries, wait, deadline);
+                let told = (wait, problem.to_string(), is_offline(&problem));
                 last = Some(problem);
-                wait
+                told
             }
         };
-        deadline.sleep(wait);
+        span.again(problem, offline, || {
+            deadline.sleep(wait);
+        });
     }
     Err(gave_up(Unreachable {
         problem: last.unwrap_or(TransportProblem::TimedOut),
@@ -203,7 +222,13 @@ mod tests {
     ) -> (Result<u32, Kind>, Vec<Duration>) {
         let clock = VirtualClock::default();
         let deadline = Deadline::start(&clock, limit);
-        let policy = Policy { who: "contoso-kv", try_timeout: 10 * SECOND, floor, random: || 1.0 };
+        let policy = Policy {
+            what: Asked::Secret,
+            who: "contoso-kv",
+            try_timeout: 10 * SECOND,
+            floor,
+            random: || 1.0,
+        };
         script.reverse();
         let mut at = Vec::new();
         let result = retry(&policy, &deadline, Kind::MetadataUnreachable, |_| {
@@ -304,9 +329,16 @@ mod tests {
     fn a_try_never_gets_more_time_than_is_left() {
         let clock = VirtualClock::default();
         let deadline = Deadline::start(&clock, Some(4 * SECOND));
-        let policy =
-            Policy { who: "v", try_timeout: 10 * SECOND, floor: Duration::ZERO, random: || 0.5 };
-        let given = retry(&policy, &deadline, Kind::MetadataUnreachable, Verdict::Done);
+        let policy = Policy {
+            what: Asked::Secret,
+            who: "v",
+            try_timeout: 10 * SECOND,
+            floor: Duration::ZERO,
+            random: || 0.5,
+        };
+        let given = retry(&policy, &deadline, Kind::MetadataUnreachable, |limit| {
+            Verdict::Done(limit.remaining())
+        });
         assert_eq!(given, Ok(4 * SECOND));
     }
 }

@@ -31,6 +31,7 @@ mod plan;
 pub mod recover;
 pub mod rotate;
 pub mod secrets;
+mod status;
 pub mod token;
 pub mod token_key;
 mod words;
@@ -108,6 +109,8 @@ pub enum Action {
     Status {
         /// Which ones; all when empty.
         names: Vec<VolumeName>,
+        /// Say where the time went instead.
+        last_boot: bool,
     },
     /// Show or change the tokens in a LUKS2 header.
     Token(TokenArgs),
@@ -180,10 +183,7 @@ fn action(words: &mut Words) -> Result<Action, Stop> {
         "recover" => Action::Recover(Box::new(recover::parse(words)?)),
         "rotate" => Action::Rotate(Box::new(rotate::parse(words)?)),
         "secrets" => Action::Secrets(secrets::parse(words)?),
-        "status" => {
-            let names = words.arguments("status")?;
-            Action::Status { names: names.iter().map(|n| volume(n)).collect::<Result<_, _>>()? }
-        }
+        "status" => status::parse(words)?,
         "token" => Action::Token(token::parse(words)?),
         "token-key" => Action::TokenKey(token_key::parse(words)?),
         word => return Err(format!("there is no command {word:?}").into()),
@@ -226,7 +226,10 @@ mod tests {
         assert_eq!(parse("decode").unwrap().action, Action::Decode);
         assert_eq!(parse("adopt").unwrap().action, Action::Adopt { dry_run: false });
         assert_eq!(parse("adopt --dry-run").unwrap().action, Action::Adopt { dry_run: true });
-        assert_eq!(parse("status").unwrap().action, Action::Status { names: vec![] });
+        let status = |names, last_boot| Action::Status { names, last_boot };
+        assert_eq!(parse("status").unwrap().action, status(vec![], false));
+        let names = vec![name("a"), name("b")];
+        assert_eq!(parse("status a --last-boot b").unwrap().action, status(names, true));
     }
 
     #[test]
@@ -267,6 +270,7 @@ mod tests {
             ("decode --vault x", "--vault is for enroll, recover and secrets, not for decode"),
             ("--vault x secrets", "--vault comes after its command"),
             ("--bogus secrets", "invalid option '--bogus'"),
+            ("attach data1 --last-boot", "--last-boot is for status, not for attach"),
             ("status --bogus", "invalid option '--bogus'"),
             ("status -x", "invalid option '-x'"),
             ("status --json=1", "unexpected argument for option '--json': \"1\""),

@@ -1,11 +1,14 @@
 //! `bek-unlock attach`: the volume from its line, the world around it, and the report.
 
 use std::path::Path;
+use std::time::Duration;
 
+use super::account::{self, Ended};
 use super::machine::Machine;
 use super::sources::KeySources;
 use crate::config::{self, Configuration, Origin};
 use crate::deadline::Deadline;
+use crate::deadline::trace::Trace;
 use crate::edge::luks::Libcryptsetup;
 use crate::edge::process::{self, SystemClock};
 use crate::edge::state::{Record, State};
@@ -18,13 +21,30 @@ use crate::volume::{Volume, VolumeName};
 pub fn run(name: &VolumeName, fields: &[String], json: bool) -> Result<(), Error> {
     let fail = |kind: Kind| Error::new(Goal::Unlock, kind).volume(name);
     process::harden().map_err(fail)?;
-    let clock = SystemClock::new();
-    let root = Path::new("/");
-    let volume = volume(root, name, fields).map_err(fail)?;
     logger::about(name);
-    let deadline = Deadline::start(&clock, volume.options.timeout.0);
+    let clock = SystemClock::new();
+    let trace = account::trace(&clock, name);
+    let in_initramfs = config::in_initramfs(Path::new("/"));
+    let result = open(name, fields, (&clock, &trace), in_initramfs);
+    if let Ok((volume, outcome, elapsed)) = &result {
+        report::opened(volume, outcome, *elapsed, json);
+    }
+    let ended = Ended::Attach(result.as_ref().map(|(_, outcome, _)| outcome));
+    account::keep(name, ended, &trace, &clock, in_initramfs);
+    result.map(|_| ())
+}
 
-    let in_initramfs = config::in_initramfs(root);
+/// What it came to, and how long it took.
+fn open(
+    name: &VolumeName,
+    fields: &[String],
+    (clock, trace): (&SystemClock, &Trace),
+    in_initramfs: bool,
+) -> Result<(Volume, Outcome, Duration), Error> {
+    let root = Path::new("/");
+    let volume =
+        volume(root, name, fields).map_err(|kind| Error::new(Goal::Unlock, kind).volume(name))?;
+    let deadline = Deadline::start(clock, volume.options.timeout.0).traced(trace);
     let mut machine = Machine::new(root, in_initramfs);
     let mut luks = Libcryptsetup::new();
     let mut world = machine.world(&mut luks);
@@ -38,8 +58,7 @@ pub fn run(name: &VolumeName, fields: &[String], json: bool) -> Result<(), Error
             log::debug!("remembering how {name} was opened: {error}");
         }
     }
-    report::opened(&volume, &outcome, elapsed, json);
-    Ok(())
+    Ok((volume, outcome, elapsed))
 }
 
 fn volume(root: &Path, name: &VolumeName, fields: &[String]) -> Result<Volume, Kind> {

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use super::account::{self, Ended};
 use super::machine::Machine;
 use super::sources::KeySources;
 use crate::config::key_service;
@@ -79,16 +80,20 @@ fn hand_over(name: &VolumeName, pipe: &KeyPipe) -> Result<(), Error> {
     let root = Path::new("/");
     let volume = key_service::volume(root, name).map_err(fail)?;
     let clock = SystemClock::new();
-    let deadline = Deadline::start(&clock, volume.options.timeout.0);
+    let trace = account::trace(&clock, name);
+    let deadline = Deadline::start(&clock, volume.options.timeout.0).traced(&trace);
 
     // systemd-cryptsetup opens with the header it was told of: no copy may stand in for it.
     let mut machine = Machine::new(root, false);
     let mut luks = pipe.behind(Libcryptsetup::new());
     let mut world = machine.world(&mut luks);
     let mut sources = KeySources::new(root, &volume);
-    let found = unlock::find_key(&volume, &mut world, &mut sources, &deadline)?;
-    report::key_found(&volume, &found, deadline.elapsed());
-    Ok(())
+    let found = unlock::find_key(&volume, &mut world, &mut sources, &deadline);
+    if let Ok(found) = &found {
+        report::key_found(&volume, found, deadline.elapsed());
+    }
+    account::keep(name, Ended::Key(found.as_ref()), &trace, &clock, false);
+    found.map(|_| ())
 }
 
 #[cfg(test)]

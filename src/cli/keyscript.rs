@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::account::{self, Ended};
 use super::machine::Machine;
 use super::sources::KeySources;
+use crate::config;
 use crate::config::keyscript::{self, Request};
 use crate::deadline::Deadline;
 use crate::edge::key_pipe::KeyPipe;
@@ -28,7 +30,8 @@ pub fn run() -> Result<(), Error> {
     let Request { volume, tried } = keyscript::request(std::env::vars_os()).map_err(fail)?;
     logger::about(&volume.name);
     let clock = SystemClock::new();
-    let mut deadline = Deadline::start(&clock, volume.options.timeout.0);
+    let trace = account::trace(&clock, &volume.name);
+    let mut deadline = Deadline::start(&clock, volume.options.timeout.0).traced(&trace);
     if tried > 0 {
         deadline = deadline.within(NEXT_TRY);
     }
@@ -39,7 +42,11 @@ pub fn run() -> Result<(), Error> {
     let mut luks = pipe.behind(Libcryptsetup::new());
     let mut world = machine.world(&mut luks);
     let mut sources = KeySources::new(root, &volume);
-    let found = unlock::find_key(&volume, &mut world, &mut sources, &deadline)?;
-    report::key_found(&volume, &found, deadline.elapsed());
-    Ok(())
+    let found = unlock::find_key(&volume, &mut world, &mut sources, &deadline);
+    if let Ok(found) = &found {
+        report::key_found(&volume, found, deadline.elapsed());
+    }
+    let initramfs = config::in_initramfs(root);
+    account::keep(&volume.name, Ended::Key(found.as_ref()), &trace, &clock, initramfs);
+    found.map(|_| ())
 }

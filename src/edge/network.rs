@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::azure::http::{Http, HttpError, Request, Response, Service};
 use crate::azure::trust::TrustedHost;
+use crate::deadline::{Deadline, TURN};
 use crate::edge::http::order::Order;
 use crate::edge::resolver::Resolver;
 
@@ -107,20 +108,28 @@ impl Unprivileged {
         Ok(link)
     }
 
-    fn exchange(&mut self, order: &Order<'_>, timeout: Duration) -> io::Result<wire::Answer> {
+    fn exchange(
+        &mut self,
+        order: &Order<'_>,
+        timeout: Duration,
+        waits: Option<&Deadline<'_>>,
+    ) -> io::Result<wire::Answer> {
         let link = self.link()?;
         wire::write_order(&mut link.stream, order, timeout)?;
         let end = Instant::now() + timeout.min(LONGEST) + PATIENCE;
-        wire::read_answer(&mut Until { stream: &link.stream, end }, order.limit)
+        wire::read_answer(&mut Until { stream: &link.stream, end, waits }, order.limit)
     }
-}
 
-impl Http for Unprivileged {
-    fn send(&mut self, request: &Request<'_>, timeout: Duration) -> Result<Response, HttpError> {
+    fn ask(
+        &mut self,
+        request: &Request<'_>,
+        timeout: Duration,
+        waits: Option<&Deadline<'_>>,
+    ) -> Result<Response, HttpError> {
         if matches!(request.service, Service::Vault(_)) {
             self.resolve();
         }
-        let answer = match self.exchange(&Order::of(request), timeout) {
+        let answer = match self.exchange(&Order::of(request), timeout, waits) {
             Ok(answer) => answer,
             Err(error) => Err(broken(&error, self.link.take())),
         };
@@ -133,6 +142,21 @@ impl Http for Unprivileged {
             log::debug!("{place} {}: HTTP {}", path(request.target), response.status);
         }
         answer
+    }
+}
+
+impl Http for Unprivileged {
+    fn send(&mut self, request: &Request<'_>, timeout: Duration) -> Result<Response, HttpError> {
+        self.ask(request, timeout, None)
+    }
+
+    /// The other process does the waiting; this one has time for others meanwhile.
+    fn send_within(
+        &mut self,
+        request: &Request<'_>,
+        limit: &Deadline<'_>,
+    ) -> Result<Response, HttpError> {
+        self.ask(request, limit.remaining(), Some(limit))
     }
 
     fn expect(&mut self, host: &TrustedHost) {
@@ -177,7 +201,7 @@ fn broken(error: &io::Error, link: Option<Link>) -> HttpError {
         let reason = format!("the process for the network does not start: {}", error.kind());
         return HttpError::Internal(reason);
     };
-    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+    if is_silence(error) {
         return HttpError::TimedOut;
     }
     let ended = link.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
@@ -200,30 +224,51 @@ fn path(target: &str) -> &str {
 struct Until<'a> {
     stream: &'a UnixStream,
     end: Instant,
+    /// Who has a turn meanwhile, and may say that it is over.
+    waits: Option<&'a Deadline<'a>>,
 }
 
 impl Read for Until<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+        loop {
+            let left = self.end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let Some(waits) = self.waits else {
+                self.stream.set_read_timeout(Some(left))?;
+                return self.stream.read(buffer);
+            };
+            self.stream.set_read_timeout(Some(left.min(TURN)))?;
+            match self.stream.read(buffer) {
+                Err(error) if is_silence(&error) => waits.turn(),
+                read => return read,
+            }
+            if waits.is_cut() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
         }
-        self.stream.set_read_timeout(Some(left))?;
-        self.stream.read(buffer)
     }
+}
+
+fn is_silence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::io::Write;
 
     use super::*;
+    use crate::deadline::{Meanwhile, VirtualClock};
 
     #[test]
     fn who_writes_slowly_is_not_waited_for_longer() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.write_all(b"a").unwrap();
-        let mut until = Until { stream: &ours, end: Instant::now() + Duration::from_millis(20) };
+        let end = Instant::now() + Duration::from_millis(20);
+        let mut until = Until { stream: &ours, end, waits: None };
         let mut buffer = [0; 2];
         assert_eq!(until.read(&mut buffer).unwrap(), 1);
         let error = until.read(&mut buffer).unwrap_err();
@@ -231,6 +276,31 @@ mod tests {
         until.end = Instant::now();
         theirs.write_all(b"b").unwrap();
         assert_eq!(until.read(&mut buffer).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    /// Says at its first turn that nothing is needed any more.
+    struct Cut(Cell<bool>);
+
+    impl Meanwhile for Cut {
+        fn turn(&self) {
+            self.0.set(true);
+        }
+
+        fn over(&self) -> bool {
+            self.0.get()
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_needed_any_more_is_not_waited_for() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (clock, cut) = (VirtualClock::default(), Cut(Cell::new(false)));
+        let whole = Deadline::start(&clock, None);
+        let limit = whole.beside(&cut);
+        let end = Instant::now() + LONGEST;
+        let mut until = Until { stream: &ours, end, waits: Some(&limit) };
+        assert_eq!(until.read(&mut [0; 2]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(cut.0.get());
     }
 
     #[test]

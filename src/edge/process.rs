@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{close, geteuid};
 
 use crate::deadline::Clock;
@@ -92,6 +93,12 @@ impl SystemClock {
     /// A clock that starts at zero now.
     pub fn new() -> Self {
         Self { origin: Instant::now() }
+    }
+
+    /// How long after the kernel's start this clock began (CLOCK_BOOTTIME, clock_gettime(2)).
+    pub fn after_boot(&self) -> Duration {
+        let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
+        now.saturating_sub(self.now())
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::boot_report;
 use crate::unlock::Opened;
 use crate::volume::VolumeName;
 
@@ -71,17 +72,12 @@ impl State {
 
     /// Writes the record of `name`; whole or not at all.
     pub fn write(&self, name: &VolumeName, record: &Record) -> io::Result<()> {
-        fs::create_dir_all(&self.directory)?;
-        // Said outright, because the program's umask (edge/process.rs) hides what it makes, and
-        // status is for everybody.
-        fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o755))?;
-        let text = serde_json::to_vec(record)?;
+        make_readable(&self.directory)?;
         let file = self.file(name);
-        // A volume's name cannot end in ".new" and be another volume's: each unit is one process.
-        let new = file.with_extension("json.new");
-        fs::write(&new, text)?;
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o644))?;
-        fs::rename(new, file)
+        if let Some(apart) = file.parent().filter(|parent| *parent != self.directory) {
+            make_readable(apart)?;
+        }
+        put(&file, &serde_json::to_vec(record)?)
     }
 
     /// The record of `name`, where there is a readable one.
@@ -91,8 +87,10 @@ impl State {
 
     /// The volumes that the initramfs opened and nobody closed since.
     pub fn of_initramfs(&self) -> BTreeSet<VolumeName> {
-        let Ok(entries) = fs::read_dir(&self.directory) else { return BTreeSet::new() };
+        let directories = [self.directory.clone(), self.directory.join("volume")];
+        let entries = directories.iter().filter_map(|directory| fs::read_dir(directory).ok());
         entries
+            .flatten()
             .filter_map(|entry| {
                 let file = entry.ok()?.file_name();
                 let name = VolumeName::parse(file.to_str()?.strip_suffix(".json")?).ok()?;
@@ -110,8 +108,27 @@ impl State {
     }
 
     fn file(&self, name: &VolumeName) -> PathBuf {
-        self.directory.join(format!("{name}.json"))
+        let file = format!("{name}.json");
+        // One name is taken: a volume that has it keeps its record apart.
+        let apart = file == boot_report::FILE;
+        if apart { self.directory.join("volume").join(file) } else { self.directory.join(file) }
     }
+}
+
+/// Makes `directory`. Its mode is said outright, because the program's umask (edge/process.rs) hides
+/// what it makes, and status is for everybody.
+pub(super) fn make_readable(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
+}
+
+/// Replaces `file` by `text`, whole or not at all; everybody may read it.
+pub(super) fn put(file: &Path, text: &[u8]) -> io::Result<()> {
+    // A volume's name cannot end in ".new" and be another volume's: each unit is one process.
+    let new = file.with_extension("json.new");
+    fs::write(&new, text)?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o644))?;
+    fs::rename(new, file)
 }
 
 #[cfg(test)]
@@ -187,6 +204,22 @@ mod tests {
         let name = VolumeName::parse("osencrypt").unwrap();
         assert_eq!(state.of_initramfs(), [name].into());
         assert_eq!(State::new(&directory).of_initramfs(), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_volume_with_the_name_of_the_report_keeps_its_record_apart() {
+        let root = tempfile::tempdir().unwrap();
+        let state = State::new(root.path());
+        let name = VolumeName::parse("report").unwrap();
+        let text = r#"{"source":"file","origin":"","keyslot":0,"since":1,"elapsed_ms":2,
+            "initramfs":true}"#;
+        let record: Record = serde_json::from_str(text).unwrap();
+        state.write(&name, &record).unwrap();
+        assert!(!root.path().join("run/bek-unlock/report.json").exists());
+        assert_eq!(state.read(&name), Some(record));
+        assert_eq!(state.of_initramfs(), [name.clone()].into());
+        state.remove(&name).unwrap();
+        assert_eq!(state.read(&name), None);
     }
 
     #[test]

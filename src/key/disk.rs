@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::deadline::Deadline;
+use crate::deadline::trace::Doing;
 use crate::error::{FileProblem, Kind};
 use crate::key::candidates::{Rank, Wanted};
 use crate::key::{Candidate, KeySource, SourceName};
@@ -62,11 +63,12 @@ impl<D: KeyDisks> KeyDisk<D> {
     }
 
     /// One look at all key disks.
-    fn look(&mut self) -> Result<Look, Kind> {
+    fn look(&mut self, deadline: &Deadline<'_>) -> Result<Look, Kind> {
         let mut look = Look::default();
         for device in self.disks.list()? {
             log::debug!("key disk {}", device.display());
-            match self.disks.read(&device, &self.wanted) {
+            let span = deadline.begin(Doing::ReadKeyDisk);
+            match span.ended(self.disks.read(&device, &self.wanted)) {
                 Ok(files) => look.add(&device, files, &self.wanted),
                 Err(kind) => look.fail(kind),
             }
@@ -80,7 +82,7 @@ impl<D: KeyDisks> KeyDisk<D> {
         let mut failure = None;
         let mut settled = None;
         let found = deadline.poll(INTERVAL, || {
-            let look = self.look()?;
+            let look = self.look(deadline)?;
             if !look.keys.is_empty() {
                 return Ok(Some(look));
             }
@@ -105,10 +107,11 @@ impl<D: KeyDisks> KeySource for KeyDisk<D> {
 
     fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind> {
         let look = if self.handed.is_empty() {
-            self.wait(deadline)?
+            let span = deadline.begin(Doing::KeyDisk);
+            span.ended(self.wait(deadline))?
         } else {
             // All its keys were rejected: only another disk could help, and only one that is there.
-            self.look()?
+            self.look(deadline)?
         };
         let candidates = look.into_candidates();
         self.handed.extend(candidates.iter().map(|key| key.origin.clone()));

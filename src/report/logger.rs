@@ -23,6 +23,12 @@ const WIDTH: usize = 79;
 
 pub(super) const NAME: &str = "bek-unlock: ";
 
+/// Target of lines that say what is waited for: the console gets them, though nothing is wrong.
+pub(super) const WAITING: &str = "bek_unlock::waiting";
+
+/// Target of lines for the journal alone, whose like is said elsewhere in other words.
+pub(super) const JOURNAL: &str = "bek_unlock::journal";
+
 /// The volume this run is about; one process opens one volume.
 static VOLUME: OnceLock<String> = OnceLock::new();
 
@@ -106,7 +112,11 @@ impl Log for Logger {
             _ => record.args().to_string(),
         };
         let lost = self.journal.as_ref().is_some_and(|journal| !journal.log(record));
-        if let Some(mut console) = self.console.as_ref().filter(|_| record.level() <= Level::Warn) {
+        if record.target() == JOURNAL {
+            return;
+        }
+        let for_console = record.level() <= Level::Warn || record.target() == WAITING;
+        if let Some(mut console) = self.console.as_ref().filter(|_| for_console) {
             let text = render(record.level(), &message, Style::Plain);
             let _ = console.write_all(text.replace('\n', "\r\n").as_bytes());
         }

@@ -40,6 +40,11 @@ pub fn checking(volume: &VolumeName, source: SourceName) {
     }
 }
 
+/// Says what is waited for.
+pub(super) fn waiting(text: &str) {
+    with_line(|line, output| line.show(output, text));
+}
+
 /// Takes the line away, if there is one.
 pub fn clear() {
     with_line(Line::clear);

@@ -3,10 +3,12 @@
 //! Every key a source has is tried before the next source is asked, each as it is before any is
 //! changed. Who is asked when is rounds.rs's.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use super::LOOK_AGAIN;
 use crate::deadline::Deadline;
+use crate::deadline::trace::Doing;
 use crate::error::{Kind, Shortage, exit};
 use crate::key::{Candidate, KeySource, SourceName};
 use crate::mapping::{LuksDevice, Memory, OpenFailure, Reserved};
@@ -35,21 +37,38 @@ pub(super) enum Refusal {
 /// Trying keys on one device.
 pub(super) struct Attempt<'a, 'd> {
     pub volume: &'a Volume,
-    pub luks: &'a mut dyn LuksDevice,
+    /// Behind a cell, because a key may be tried while another source is waited for.
+    pub luks: RefCell<&'a mut dyn LuksDevice>,
     pub memory: &'a dyn Memory,
     pub deadline: &'a Deadline<'d>,
 }
 
 impl Attempt<'_, '_> {
-    /// Asks `source` until it has no more keys and tries each.
+    /// Asks `source` until it has no more keys and tries each; what it handed over before and was
+    /// `tried` counts, too.
     pub fn ask(
-        &mut self,
+        &self,
         source: &mut dyn KeySource,
-        patience: &Deadline<'_>,
+        deadline: &Deadline<'_>,
+        tried: Vec<String>,
     ) -> Result<Fit, Refusal> {
-        let mut tried = Vec::new();
+        let span = deadline.begin(Doing::Source(source.name()));
+        let asked = self.ask_until_empty(source, deadline, tried);
+        match &asked {
+            Err(Refusal::Final(kind) | Refusal::TryNext(kind)) => span.failed(kind.name()),
+            Ok(_) => drop(span),
+        }
+        asked
+    }
+
+    fn ask_until_empty(
+        &self,
+        source: &mut dyn KeySource,
+        deadline: &Deadline<'_>,
+        mut tried: Vec<String>,
+    ) -> Result<Fit, Refusal> {
         loop {
-            let keys = match source.keys(patience) {
+            let keys = match source.keys(deadline) {
                 Ok(keys) if keys.is_empty() => break,
                 Ok(keys) => keys,
                 // What was tried before says more than that there is nothing further; but a key that
@@ -65,12 +84,12 @@ impl Attempt<'_, '_> {
         Err(Refusal::TryNext(Kind::KeyRejected {
             place: common_place(&tried),
             tried: tried.len(),
-            keyslots: self.luks.header().keyslots.len(),
+            keyslots: self.luks.borrow().header().keyslots.len(),
         }))
     }
 
     /// All keys verbatim first; only then key files without their final newline.
-    fn try_all(&mut self, keys: &[Candidate], source: SourceName) -> Result<Option<Fit>, Refusal> {
+    pub fn try_all(&self, keys: &[Candidate], source: SourceName) -> Result<Option<Fit>, Refusal> {
         for trimmed in [false, true] {
             for key in keys {
                 let shorter = match trimmed {
@@ -83,7 +102,11 @@ impl Attempt<'_, '_> {
                     (None, true) => continue,
                 };
                 let _memory = self.wait_for_memory()?;
-                match self.luks.open(&self.volume.name, secret, &self.volume.options) {
+                let span = self.deadline.begin(Doing::Keyslots);
+                let mut luks = self.luks.borrow_mut();
+                let opened = luks.open(&self.volume.name, secret, &self.volume.options);
+                drop((luks, span));
+                match opened {
                     Ok(keyslot) => {
                         let origin = key.origin.clone();
                         return Ok(Some(Fit { keyslot, source, origin, trimmed }));
@@ -102,16 +125,19 @@ impl Attempt<'_, '_> {
     /// formatted the volume never has enough, and then this says so instead of the OOM killer.
     fn wait_for_memory(&self) -> Result<Box<dyn Reserved>, Refusal> {
         let slot = self.volume.options.key_slot;
-        let slots = self.luks.header().keyslots.iter();
+        let luks = self.luks.borrow();
+        let slots = luks.header().keyslots.iter();
         let needed_kib = slots
             .filter(|keyslot| slot.is_none_or(|slot| slot == keyslot.number))
             .map(|keyslot| keyslot.memory_kib)
             .max()
             .unwrap_or(0);
+        drop(luks);
         let short = |shortage| Kind::MemoryShort { needed_kib, shortage };
         // Who has the reservations this moment says nothing about memory.
         let mut last = Shortage::Busy;
         let patience = self.deadline.within(MEMORY_PATIENCE);
+        let span = patience.begin(Doing::Memory);
         let reserved = patience.poll(LOOK_AGAIN, || match self.memory.reserve(needed_kib) {
             Ok(reserved) => Ok(Some(reserved)),
             Err(shortage) if !shortage.may_end() => Err(Refusal::Final(short(shortage))),
@@ -123,8 +149,16 @@ impl Attempt<'_, '_> {
                 last = shortage;
                 Ok(None)
             }
-        })?;
-        reserved.ok_or_else(|| Refusal::Final(short(last)))
+        });
+        match reserved {
+            Ok(Some(reserved)) => Ok(reserved),
+            Ok(None) => {
+                let kind = short(last);
+                span.failed(kind.name());
+                Err(Refusal::Final(kind))
+            }
+            Err(refusal) => Err(refusal),
+        }
     }
 }
 

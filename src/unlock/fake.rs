@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::prove::{Proof, prove};
 use super::{Encrypted, Opened, Outcome, Sources, World, attach, find_key};
+use crate::deadline::trace::{Asked, Doing, Step, Trace};
 use crate::deadline::{Clock as _, Deadline, VirtualClock};
 use crate::error::{Error, Kind};
 use crate::header::DetachedHeader;
@@ -53,6 +54,10 @@ pub struct Case {
     pub vault: Option<Vec<Result<Vec<Candidate>, Kind>>>,
     /// What the sources were told about the device, once the run is over.
     pub told: Rc<RefCell<Option<Encrypted>>>,
+    /// What the vault is asked before its first answer, and how long it takes.
+    pub vault_takes: Vec<(Asked, Duration)>,
+    /// The steps, once the run is over.
+    pub steps: Rc<RefCell<Vec<Step>>>,
 }
 
 impl Case {
@@ -83,6 +88,8 @@ impl Case {
             token: None,
             vault: None,
             told: Rc::default(),
+            vault_takes: Vec::new(),
+            steps: Rc::default(),
         }
     }
 
@@ -124,7 +131,8 @@ impl Case {
             FakeMemory::new(self.memory_kib, self.memory_total_kib),
         );
         let clock = VirtualClock::default();
-        let deadline = Deadline::start(&clock, self.timeout);
+        let trace = Trace::start(&clock);
+        let deadline = Deadline::start(&clock, self.timeout).traced(&trace);
         let mut world = World {
             devices: &mut devices,
             headers: &mut headers,
@@ -136,10 +144,12 @@ impl Case {
             disk: self.disk,
             token: self.token,
             vault: self.vault,
+            vault_takes: self.vault_takes,
             told: self.told,
             events: &events,
         };
         let result = job(&self.volume, &mut world, &mut sources, &deadline);
+        self.steps.replace(trace.steps());
         let events = events.borrow().clone();
         (result, events, clock.now())
     }
@@ -241,6 +251,8 @@ impl LuksDevice for FakeLuks {
 struct Script {
     name: SourceName,
     answers: VecDeque<Result<Vec<Candidate>, Kind>>,
+    /// What is asked before the next answer.
+    takes: Vec<(Asked, Duration)>,
     events: Events,
 }
 
@@ -252,6 +264,10 @@ impl KeySource for Script {
     fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind> {
         let left = deadline.remaining().as_secs();
         self.events.borrow_mut().push(format!("ask {} for {left} s", self.name));
+        for (asked, time) in self.takes.drain(..) {
+            let _span = deadline.begin(Doing::Request(asked, "contoso-kv".to_owned()));
+            deadline.sleep(time);
+        }
         self.answers.pop_front().unwrap_or(Ok(Vec::new()))
     }
 }
@@ -260,6 +276,7 @@ struct Scripts<'e> {
     disk: Vec<Result<Vec<Candidate>, Kind>>,
     token: Option<Vec<Result<Vec<Candidate>, Kind>>>,
     vault: Option<Vec<Result<Vec<Candidate>, Kind>>>,
+    vault_takes: Vec<(Asked, Duration)>,
     told: Rc<RefCell<Option<Encrypted>>>,
     events: &'e Events,
 }
@@ -273,12 +290,14 @@ impl Sources for Scripts<'_> {
 
     fn of<'a>(&'a mut self, _: &'a Volume, encrypted: &Encrypted) -> Vec<Box<dyn KeySource + 'a>> {
         self.told.replace(Some(encrypted.clone()));
-        let script = |name, answers: Vec<_>| -> Box<dyn KeySource> {
-            Box::new(Script { name, answers: answers.into(), events: Rc::clone(self.events) })
+        let script = |name, answers: Vec<_>, takes| -> Box<dyn KeySource> {
+            let events = Rc::clone(self.events);
+            Box::new(Script { name, answers: answers.into(), takes, events })
         };
-        let disk = script(SourceName::KeyDisk, std::mem::take(&mut self.disk));
-        let token = self.token.take().map(|answers| script(SourceName::Token, answers));
-        let vault = self.vault.take().map(|answers| script(SourceName::KeyVault, answers));
+        let disk = script(SourceName::KeyDisk, std::mem::take(&mut self.disk), Vec::new());
+        let token = self.token.take().map(|answers| script(SourceName::Token, answers, Vec::new()));
+        let takes = std::mem::take(&mut self.vault_takes);
+        let vault = self.vault.take().map(|answers| script(SourceName::KeyVault, answers, takes));
         std::iter::once(disk).chain(token).chain(vault).collect()
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{Encrypted, LOOK_AGAIN, World};
 use crate::deadline::Deadline;
+use crate::deadline::trace::Doing;
 use crate::error::{Kind, printable};
 use crate::header::choice::{self, Chosen, Why};
 use crate::header::{DetachedHeader, Headers};
@@ -61,6 +62,17 @@ pub(super) enum Reading {
 
 /// Reads the header of `device`.
 pub(super) fn load(
+    volume: &Volume,
+    device: &Path,
+    world: &mut World<'_>,
+    deadline: &Deadline<'_>,
+    reading: Reading,
+) -> Result<Loaded, Kind> {
+    let span = deadline.begin(Doing::Header);
+    span.ended(read(volume, device, world, deadline, reading))
+}
+
+fn read(
     volume: &Volume,
     device: &Path,
     world: &mut World<'_>,

@@ -4,6 +4,7 @@
 //! An unlock ends with the first key that fits, and so says nothing of the source that will be
 //! needed on the day this one fails. Here each is asked, whatever the others said.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -105,9 +106,9 @@ pub fn prove(
             SourceName::KeyDisk => now,
             _ => deadline.within(patience),
         };
-        let (luks, memory) = (&mut *loaded.luks, world.memory);
-        let mut attempt = Attempt { volume, luks, memory, deadline: &own };
-        let answer = match attempt.ask(&mut *source, &own) {
+        let (luks, memory) = (RefCell::new(&mut *loaded.luks), world.memory);
+        let attempt = Attempt { volume, luks, memory, deadline: &own };
+        let answer = match attempt.ask(&mut *source, &own, Vec::new()) {
             Ok(fit) => Ok(Fits { keyslot: fit.keyslot, origin: fit.origin, trimmed: fit.trimmed }),
             Err(Refusal::Final(kind) | Refusal::TryNext(kind)) => Err(kind),
         };

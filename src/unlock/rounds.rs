@@ -24,7 +24,7 @@ const NETWORK_PATIENCE: Duration = Duration::from_secs(90);
 ///
 /// The error names neither volume nor device.
 pub(super) fn ask_all(
-    attempt: &mut Attempt<'_, '_>,
+    attempt: &Attempt<'_, '_>,
     mut sources: Vec<Box<dyn KeySource + '_>>,
 ) -> Result<(Fit, Vec<Kind>), Error> {
     let mut failures = Vec::new();
@@ -41,7 +41,7 @@ pub(super) fn ask_all(
 
 /// Each source once; `failures` gets what each said that did not open the device.
 fn first_round(
-    attempt: &mut Attempt<'_, '_>,
+    attempt: &Attempt<'_, '_>,
     sources: &mut [Box<dyn KeySource + '_>],
     failures: &mut Vec<Kind>,
 ) -> Result<Option<Fit>, Kind> {
@@ -49,7 +49,7 @@ fn first_round(
     for (index, source) in sources.iter_mut().enumerate() {
         let left = names.get(index + 1..).unwrap_or_default();
         let patience = patience(source.name(), left, attempt.deadline);
-        match attempt.ask(&mut **source, &patience) {
+        match attempt.ask(&mut **source, &patience, Vec::new()) {
             Ok(fit) => return Ok(Some(fit)),
             Err(Refusal::Final(kind)) => return Err(kind),
             Err(Refusal::TryNext(kind)) => failures.push(kind),
@@ -80,7 +80,7 @@ fn patience<'d>(source: SourceName, left: &[SourceName], deadline: &Deadline<'d>
 /// waiting for: one more look, at the disk without waiting. The last one had all the time there was:
 /// what it did not wait for, a long Retry-After, it must not be asked for at once.
 fn second_round(
-    attempt: &mut Attempt<'_, '_>,
+    attempt: &Attempt<'_, '_>,
     sources: &mut [Box<dyn KeySource + '_>],
     failures: &mut [Kind],
 ) -> Result<Option<Fit>, Kind> {
@@ -92,7 +92,7 @@ fn second_round(
             kind if kind.is_transient() && index < last && !deadline.passed() => *deadline,
             _ => continue,
         };
-        match attempt.ask(&mut **source, &patience) {
+        match attempt.ask(&mut **source, &patience, Vec::new()) {
             Ok(fit) => return Ok(Some(fit)),
             Err(Refusal::Final(kind)) => return Err(kind),
             // The first answer said how long it was waited for; that is the one to report.

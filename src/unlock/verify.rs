@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{LOOK_AGAIN, World};
 use crate::deadline::Deadline;
+use crate::deadline::trace::Doing;
 use crate::error::Kind;
 use crate::mapping::Format;
 use crate::volume::{Content, Volume};
@@ -25,6 +26,12 @@ pub(super) fn verify(
     if proven || volume.options.content == Content::Any {
         return Ok(());
     }
+    let span = deadline.begin(Doing::Content);
+    span.ended(look(volume, world, deadline))
+}
+
+/// Closes what holds nothing known.
+fn look(volume: &Volume, world: &mut World<'_>, deadline: &Deadline<'_>) -> Result<(), Kind> {
     let problem = match world.devices.signature(&volume.name.mapped_path()) {
         Ok(Some(_)) => return Ok(()),
         Ok(None) => Kind::ContentUnrecognized,

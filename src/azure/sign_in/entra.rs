@@ -15,6 +15,7 @@ use crate::azure::http::{Method, Request, Response, Service};
 use crate::azure::json::Loose;
 use crate::azure::retry::{Policy, Verdict, failed, retry};
 use crate::azure::way::Way;
+use crate::deadline::trace::Asked;
 use crate::error::{Kind, TransportProblem, TrustProblem};
 use crate::secret::Secret;
 
@@ -62,6 +63,7 @@ pub fn post(
         limit: LIMIT,
     };
     let policy = Policy {
+        what: Asked::Token,
         who: authority.host().as_str(),
         try_timeout: TRY_TIMEOUT,
         floor: Duration::ZERO,
@@ -70,8 +72,8 @@ pub fn post(
     let gave_up =
         |unreachable| Kind::SignInUnreachable { authority: authority.host().clone(), unreachable };
     let http = &mut *exchange.http;
-    retry(&policy, exchange.deadline, gave_up, |timeout| {
-        let response = match http.send(&request, timeout) {
+    retry(&policy, exchange.deadline, gave_up, |limit| {
+        let response = match http.send_within(&request, limit) {
             Ok(response) => response,
             Err(error) => return failed(error, untrusted),
         };

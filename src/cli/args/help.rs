@@ -43,7 +43,8 @@ Commands:
                    give volumes new keys where the old ones are
   secrets --vault URL [OPTIONS]
                    the disk secrets of a vault by their tags; no values
-  status [NAME...] what is open, from which key source, since when
+  status [NAME...] what is open, from which key source, since when; with
+                   --last-boot, what this boot's time went into
   token show|assign|import|remove DEVICE [OPTIONS]
                    the wrapped keys in a LUKS2 header: which there are, and
                    changing them

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use super::{adopt, azure, check, enroll, key, plan, recover, rotate, secrets, token};
+use super::{adopt, azure, check, enroll, key, plan, recover, rotate, secrets, status, token};
 use crate::config::flag::Flag;
 use crate::error::Kind;
 
 /// The flags that only some commands have, by command.
-const FLAGS: [(&str, &[&str]); 14] = [
+const FLAGS: [(&str, &[&str]); 15] = [
     ("adopt", adopt::FLAGS),
     ("check", check::FLAGS),
     ("enroll", azure::FLAGS),
@@ -27,6 +27,7 @@ const FLAGS: [(&str, &[&str]); 14] = [
     ("rotate", rotate::FLAGS),
     ("secrets", azure::FLAGS),
     ("secrets", secrets::FLAGS),
+    ("status", status::FLAGS),
     ("token", token::FLAGS),
 ];
 
