@@ -16,6 +16,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "docs/commands.rs"]
+mod commands;
 #[path = "docs/manual.rs"]
 mod manual;
 #[path = "docs/messages.rs"]
@@ -24,6 +26,8 @@ mod messages;
 mod readme;
 #[path = "docs/threats.rs"]
 mod threats;
+#[path = "docs/words.rs"]
+mod words;
 
 /// The text of a file of this repository.
 fn read(path: &str) -> String {

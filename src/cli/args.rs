@@ -120,6 +120,11 @@ pub enum Action {
     Version,
 }
 
+/// The flags that only some commands have, by command, each without its hyphens.
+pub fn flags() -> &'static [(&'static str, &'static [&'static str])] {
+    &words::FLAGS
+}
+
 impl Command {
     /// Parses the arguments after the program's name.
     ///

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use bek_unlock::cli::args::{azure, enroll, key, recover, rotate, secrets, token};
 use bek_unlock::config;
 
 use super::{between, files, read, root, same};
@@ -15,7 +14,7 @@ pub fn section(page: &str, name: &str) -> String {
 }
 
 /// The bold words that begin a line of a list; `\_` is scdoc's underscore.
-fn terms(section: &str) -> Vec<String> {
+pub fn terms(section: &str) -> Vec<String> {
     section
         .lines()
         .filter(|line| line.starts_with('*'))
@@ -25,7 +24,7 @@ fn terms(section: &str) -> Vec<String> {
 }
 
 /// The names in option_table.rs, and whether they take a value.
-fn options() -> BTreeSet<(String, bool)> {
+pub fn options() -> BTreeSet<(String, bool)> {
     let source = read("src/config/option_table.rs");
     let table = between(&source, "const TABLE", "\n];");
     let mut found = BTreeSet::new();
@@ -94,78 +93,6 @@ fn help() -> String {
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.starts_with("Usage: "), "{help:?}");
     help
-}
-
-/// The lines of the help below `heading` that begin an entry.
-fn entries<'a>(help: &'a str, heading: &str) -> Vec<&'a str> {
-    let block = between(help, &format!("\n{heading}:\n"), "\n\n");
-    block.lines().filter(|line| !line.starts_with("   ")).collect()
-}
-
-#[test]
-fn the_manual_has_the_commands_and_options_of_the_help() {
-    let help = help();
-    let commands: BTreeSet<String> = entries(&help, "Commands")
-        .iter()
-        .filter_map(|entry| Some(entry.split_whitespace().next()?.to_owned()))
-        .collect();
-    let documented = terms(&section("bek-unlock.8", "COMMANDS")).into_iter().collect();
-    same(&commands, &documented, "bek-unlock(8), COMMANDS");
-    let synopsis = section("bek-unlock.8", "SYNOPSIS");
-    for command in commands {
-        assert!(synopsis.contains(&format!("*bek-unlock* {command} ")), "SYNOPSIS: {command}");
-    }
-    let options: BTreeSet<String> = entries(&help, "Options")
-        .iter()
-        .flat_map(|entry| entry.split_whitespace().take_while(|word| word.starts_with('-')))
-        .map(|word| word.trim_end_matches(',').to_owned())
-        .collect();
-    let documented = terms(&section("bek-unlock.8", "OPTIONS")).into_iter().collect();
-    same(&options, &documented, "bek-unlock(8), OPTIONS");
-}
-
-/// The long flags that begin an entry of a section, in their order.
-fn flags(page: &str, name: &str) -> Vec<String> {
-    let terms = terms(&section(page, name));
-    terms.into_iter().filter(|term| term.starts_with("--")).collect()
-}
-
-#[test]
-fn every_flag_of_a_command_is_in_the_help_and_in_the_manual() {
-    let help = help();
-    let common: BTreeSet<String> = flags("bek-unlock.8", "OPTIONS").into_iter().collect();
-    let (enroll_page, recover_page) = ("bek-unlock-enroll.8", "bek-unlock-recover.8");
-    let signing_in = "Options of enroll, recover, rotate and secrets, to sign in to Azure";
-    let keys = "Keys of recover, tried in this order; FILE may be - for standard input";
-    for (heading, page, name, known) in [
-        ("Options of secrets", "bek-unlock.8", "OPTIONS OF SECRETS", secrets::FLAGS),
-        ("Options of token", "bek-unlock-token.8", "OPTIONS", token::FLAGS),
-        (
-            "Options of enroll, and keys as for recover",
-            enroll_page,
-            "OPTIONS OF ENROLL",
-            enroll::FLAGS,
-        ),
-        ("Options of rotate", enroll_page, "OPTIONS OF ROTATE", rotate::FLAGS),
-        ("Options of recover", recover_page, "OPTIONS", recover::FLAGS),
-        (keys, recover_page, "KEYS", key::FLAGS),
-        (signing_in, recover_page, "SIGNING IN", azure::FLAGS),
-        (signing_in, "bek-unlock.8", "SIGNING IN TO AZURE", azure::FLAGS),
-    ] {
-        let known = known.iter().map(|flag| format!("--{flag}")).collect();
-        let entries = entries(&help, heading).into_iter();
-        let words = entries.filter_map(|entry| entry.split_whitespace().next());
-        let helped = words.filter(|word| word.starts_with("--")).map(str::to_owned).collect();
-        same(&known, &helped, &format!("bek-unlock --help, {heading}"));
-        let documented = flags(page, name).into_iter().filter(|flag| !common.contains(flag));
-        same(&known, &documented.collect(), &format!("{page}, {name}"));
-    }
-}
-
-#[test]
-fn the_manual_has_the_keys_of_recover_in_the_order_of_trying() {
-    let known: Vec<String> = key::FLAGS.iter().map(|flag| format!("--{flag}")).collect();
-    assert_eq!(flags("bek-unlock-recover.8", "KEYS"), known);
 }
 
 /// Those of `attach --json` are in bek-unlock(8).

@@ -12,8 +12,8 @@ use super::{adopt, azure, check, enroll, key, plan, recover, rotate, secrets, st
 use crate::config::flag::Flag;
 use crate::error::Kind;
 
-/// The flags that only some commands have, by command.
-const FLAGS: [(&str, &[&str]); 15] = [
+/// The flags that only some commands have, by command; manual and completions are held to them.
+pub(super) const FLAGS: [(&str, &[&str]); 15] = [
     ("adopt", adopt::FLAGS),
     ("check", check::FLAGS),
     ("enroll", azure::FLAGS),
