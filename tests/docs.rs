@@ -16,6 +16,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "docs/blocks.rs"]
+mod blocks;
+#[path = "docs/code.rs"]
+mod code;
 #[path = "docs/commands.rs"]
 mod commands;
 #[path = "docs/manual.rs"]
@@ -24,6 +28,8 @@ mod manual;
 mod messages;
 #[path = "docs/readme.rs"]
 mod readme;
+#[path = "docs/run.rs"]
+mod run;
 #[path = "docs/threats.rs"]
 mod threats;
 #[path = "docs/words.rs"]

@@ -8,7 +8,7 @@ use super::{between, files, read, root};
 const DOCUMENT: &str = "docs/threat-model.md";
 
 /// The functions below `#[test]`, of the program and of what is beside it.
-fn tests() -> BTreeSet<String> {
+pub fn tests() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for file in ["src", "tests"].iter().flat_map(|name| files(&root().join(name), ".rs")) {
         let source = fs::read_to_string(file).unwrap();

@@ -14,6 +14,7 @@
     reason = "a test fails loudly"
 )]
 
+mod documented;
 mod enroll;
 mod killed;
 #[path = "../secrets/needles.rs"]
