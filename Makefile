@@ -9,6 +9,10 @@ systemddir = $(prefix)/lib/systemd
 scriptdir  = $(prefix)/lib/bek-unlock
 # initramfs-tools itself looks below /usr/share and /etc only.
 initramfstoolsdir = $(prefix)/share/initramfs-tools
+bashcompdir = $(prefix)/share/bash-completion/completions
+# Debian's zsh looks in vendor-completions, too; everybody's in site-functions.
+zshcompdir = $(prefix)/share/zsh/site-functions
+fishcompdir = $(prefix)/share/fish/vendor_completions.d
 # Where libcryptsetup looks for plugins, whatever prefix is. With /usr merged, /lib is another name.
 tokendir   = $(patsubst /lib/%,/usr/lib/%,$(shell pkg-config --variable=libdir libcryptsetup))/cryptsetup
 # dracut looks nowhere else; below prefix for packagers, who have /usr there.
@@ -53,6 +57,7 @@ check:
 	$(CARGO) test --workspace --locked
 	$(CARGO) build --locked --package bek-unlock-token
 	tests/token-plugin.sh
+	tests/completions.sh
 	tests/install.sh
 	tests/dracut/module.sh
 	tests/initramfs-tools/scripts.sh
@@ -125,6 +130,10 @@ install: man $(PLUGIN)
 	install -D -m 0755 initramfs-tools/keyscript $(DESTDIR)$(scriptdir)/keyscript
 	sed -i 's|/usr/bin/bek-unlock|$(bindir)/bek-unlock|' $(DESTDIR)$(scriptdir)/keyscript
 	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md CHANGELOG.md docs/*.md docs/*.svg LICENSE*
+	@# Each under the name that its shell looks for.
+	install -D -m 0644 completions/bek-unlock.bash $(DESTDIR)$(bashcompdir)/bek-unlock
+	install -D -m 0644 -t $(DESTDIR)$(zshcompdir) completions/_bek-unlock
+	install -D -m 0644 -t $(DESTDIR)$(fishcompdir) completions/bek-unlock.fish
 	for page in $(MANUALS); do \
 	    install -D -m 0644 "$$page" \
 	        "$(DESTDIR)$(mandir)/man$${page##*.}/$$(basename "$$page")" || exit 1; \

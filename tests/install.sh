@@ -73,6 +73,7 @@ lib/systemd/system/bek-unlock.target
 lib/systemd/system/bek-unlock@.service
 lib/systemd/system/bek-unlock@.service.d/10-umount.conf
 lib/systemd/system/system-bek\x2dunlock.slice
+share/bash-completion/completions/bek-unlock
 share/doc/bek-unlock/CHANGELOG.md
 share/doc/bek-unlock/LICENSE
 share/doc/bek-unlock/LICENSE-APACHE
@@ -83,6 +84,7 @@ share/doc/bek-unlock/fleet.svg
 share/doc/bek-unlock/performance.md
 share/doc/bek-unlock/testing.md
 share/doc/bek-unlock/threat-model.md
+share/fish/vendor_completions.d/bek-unlock.fish
 share/initramfs-tools/hooks/bek-unlock
 share/initramfs-tools/scripts/local-bottom/bek-unlock
 share/initramfs-tools/scripts/local-top/bek-unlock
@@ -94,6 +96,7 @@ share/man/man8/bek-unlock-generator.8
 share/man/man8/bek-unlock-recover.8
 share/man/man8/bek-unlock-token.8
 share/man/man8/bek-unlock.8
+share/zsh/site-functions/_bek-unlock
 FILES
 }
 

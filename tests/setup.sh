@@ -19,7 +19,9 @@ readonly LOCK_WAIT=300
 
 # libclang is handled by clang_packages: its name carries a version.
 readonly BUILD=(gcc libblkid-dev libc6-dev libcryptsetup-dev make pkg-config scdoc)
-readonly CHECK=(busybox-static cryptsetup-bin dosfstools e2fsprogs fdisk groff-base mtools shellcheck systemd)
+# The shells are for their completions, and left out where there are none.
+readonly CHECK=(bash-completion busybox-static cryptsetup-bin dosfstools e2fsprogs fdisk fish groff-base mtools
+    shellcheck systemd zsh)
 readonly ROOT_RING=(btrfs-progs cpio curl dmsetup iproute2 kmod lz4 python3-venv qemu-system-x86 strace xfsprogs xz-utils zstd)
 readonly VM=(ca-certificates debian-archive-keyring mmdebstrap uidmap valgrind)
 # Tools to measure beside.

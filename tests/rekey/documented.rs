@@ -1,9 +1,9 @@
 //! The command lines of the manual and of docs/azure.md that ask Azure or change a header, as they
 //! stand there, before the emulator.
 //!
-//! What is put in the place of a word is said with each: an image for the disk. Behind the line come
-//! `--ca`, for the emulator's authority, and what has no place in a namespace: a key file instead of
-//! the key disk, `--dry-run` instead of a mapping. That every line of the documents is here or
+//! What is put in the place of a word is said with each: an image for the disk. Behind the line
+//! come `--ca`, for the emulator's authority, and what takes the place of what a namespace has not:
+//! a key file instead of the key disk, `--dry-run` instead of a mapping. That every line of the documents is here or
 //! somewhere else, tests/docs/run.rs holds.
 
 use std::fs;
@@ -29,7 +29,7 @@ fn vaults() -> Value {
         "content_type": "Wrapped BEK", "tags": tags}]});
     let vaults = scenario["vaults"].as_array_mut().unwrap();
     vaults[0]["secrets"].as_array_mut().unwrap().push(secret);
-    // First: the emulator has a few keys of its own, and makes those of later vaults anew each time.
+    // First: the emulator has a few keys of its own, and makes later ones anew each time.
     vaults.insert(
         0,
         json!({
@@ -213,7 +213,7 @@ fn header_apart(world: &World, key: String) {
     finds(world, line, &instead, b"", &key);
 }
 
-/// The KEK was restored in another vault, under another version's name: the file's URL is not asked.
+/// The KEK was restored in another vault; the one that the file names is not asked.
 #[test]
 #[ignore = "needs Azure's addresses: make check-root"]
 fn documented_recovery_from_azure_backup() {
