@@ -6,6 +6,7 @@
 //! reading first proves that it found something.
 
 #![expect(
+    clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -30,8 +31,12 @@ mod messages;
 mod readme;
 #[path = "docs/run.rs"]
 mod run;
+#[path = "docs/samples.rs"]
+mod samples;
 #[path = "docs/threats.rs"]
 mod threats;
+#[path = "docs/troubleshooting.rs"]
+mod troubleshooting;
 #[path = "docs/words.rs"]
 mod words;
 

@@ -84,6 +84,7 @@ share/doc/bek-unlock/fleet.svg
 share/doc/bek-unlock/performance.md
 share/doc/bek-unlock/testing.md
 share/doc/bek-unlock/threat-model.md
+share/doc/bek-unlock/troubleshooting.md
 share/fish/vendor_completions.d/bek-unlock.fish
 share/initramfs-tools/hooks/bek-unlock
 share/initramfs-tools/scripts/local-bottom/bek-unlock

@@ -12,6 +12,7 @@ use crate::edge::mapping::MappedDevices;
 use crate::edge::state::{Record, State};
 use crate::error::{Error, Goal, Kind};
 use crate::mapping::Mapping;
+use crate::report;
 use crate::volume::VolumeName;
 
 /// One line of the answer.
@@ -44,7 +45,10 @@ fn rows(root: &Path, names: &[VolumeName]) -> Result<Vec<Row>, Error> {
     let state = State::new(root);
     let open = mapped.all().map_err(fail)?;
     let mut rows: BTreeMap<VolumeName, Row> = BTreeMap::new();
-    for entry in config::load(root).entries {
+    let configuration = config::load(root);
+    // A line that does not parse is no volume, and whoever looks for it should know why.
+    configuration.problems.iter().for_each(report::passing_problem);
+    for entry in configuration.entries {
         let name = entry.volume.name;
         rows.insert(name.clone(), Row { record: None, mapping: None, name });
     }

@@ -117,7 +117,7 @@ impl Log for Logger {
         }
         let for_console = record.level() <= Level::Warn || record.target() == WAITING;
         if let Some(mut console) = self.console.as_ref().filter(|_| for_console) {
-            let text = render(record.level(), &message, Style::Plain);
+            let text = plain(record.level(), &message);
             let _ = console.write_all(text.replace('\n', "\r\n").as_bytes());
         }
         // What journald does not take may still be read from its other end of stderr later.
@@ -130,6 +130,11 @@ impl Log for Logger {
     }
 
     fn flush(&self) {}
+}
+
+/// A record as the serial console shows it, with Unix line ends; docs/troubleshooting.md quotes it.
+pub fn plain(level: Level, message: &str) -> String {
+    render(level, message, Style::Plain)
 }
 
 /// A record as lines with the program's name.

@@ -103,6 +103,7 @@ const LINES: &[(&str, How)] = &[
     ("secrets --vault $VAULT --auth token:token --json", How::Recipe),
     ("secrets --vault https://contoso-kv.vault.azure.net", How::Emulated),
     ("secrets --vault https://contoso-kv.vault.azure.net --machine-name web01", How::Emulated),
+    ("status", How::Here),
     ("status data1", How::Here),
     ("token assign /dev/disk/azure/scsi1/lun0 --key-slot 0", How::Emulated),
     ("token import /dev/sdc data1.token --key-slot 1", How::Emulated),
@@ -144,6 +145,7 @@ const HERE: &[Here] = &[
     ("adopt", &[("crypttab", ADE)], "data1 moves to /etc/bektab"),
     ("adopt --dry-run", &[("crypttab", ADE)], "data1 moves to /etc/bektab"),
     ("initramfs plan", &[("bektab", OS_DISK)], "volume\tosencrypt\n"),
+    ("status", &[("bektab", OS_DISK)], "osencrypt"),
     ("status data1", &[("bektab", "data1 UUID=5f1e8a52-0b7c-4c1e-9d35-1f2f6f6b8a10\n")], "data1"),
 ];
 const ADE: &str = "data1 /dev/sdc /mnt/azure_bek_disk/LinuxPassPhraseFileName_1_0 luks,nofail\n";
@@ -184,6 +186,17 @@ fn what_needs_neither_azure_nor_a_disk_runs() {
             _ => {}
         }
     }
+}
+
+/// What docs/troubleshooting.md and the catalog send people to `status` for.
+#[test]
+fn status_warns_of_a_line_that_does_not_parse() {
+    let etc = TempDir::new().unwrap();
+    fs::write(etc.path().join("bektab"), "data1 /dev/sdc - nofial\ndata2 /dev/sdd\n").unwrap();
+    let Some(output) = run("status", etc.path()) else { return };
+    assert!(String::from_utf8_lossy(&output.stdout).contains("data2"), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said, "bek-unlock: warning: /etc/bektab:1:18: unknown option \"nofial\"\n");
 }
 
 /// `--help` of the built program, and of each command: what the tests of the help have read.
