@@ -23,6 +23,8 @@ mod blocks;
 mod code;
 #[path = "docs/commands.rs"]
 mod commands;
+#[path = "docs/internals.rs"]
+mod internals;
 #[path = "docs/manual.rs"]
 mod manual;
 #[path = "docs/messages.rs"]

@@ -81,6 +81,8 @@ share/doc/bek-unlock/LICENSE-MIT
 share/doc/bek-unlock/README.md
 share/doc/bek-unlock/azure.md
 share/doc/bek-unlock/fleet.svg
+share/doc/bek-unlock/internals.md
+share/doc/bek-unlock/internals.svg
 share/doc/bek-unlock/performance.md
 share/doc/bek-unlock/testing.md
 share/doc/bek-unlock/threat-model.md
