@@ -22,19 +22,30 @@ RELEASE    = target/release
 # Puts together what opening a volume runs: 1.8 MB less in memory, and to read at boot. The linkers
 # of GNU and LLVM read it; for one that does not: make LAYOUT=
 LAYOUT     = -C link-arg=-Wl,-T,src/opening.ld
+# The same sources and compiler make the same bytes, whoever builds them where: no path of this
+# machine gets into a program. RUSTFLAGS of the environment are kept; those of cargo's configuration
+# are not, because cargo takes either.
+REMAP      = --remap-path-prefix=$(CURDIR)=/usr/src/bek-unlock \
+             --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
+BUILD      = RUSTFLAGS='$(strip $(RUSTFLAGS) $(REMAP))' packaging/cargo $(CARGO)
 # It knows the path of the program, so there is one for each.
 PLUGIN     = $(RELEASE)/token-plugin$(bindir)/libcryptsetup-token-bek-unlock.so
 MANUALS    = $(patsubst docs/man/%.scd,target/man/%,$(wildcard docs/man/*.scd))
 
+# The pages are dated by the packages' last change, not by the day they are made.
+man: export SOURCE_DATE_EPOCH ?= $(shell date --utc +%s --date "$$(sed -n 's/^ -- .*>  //p' \
+    packaging/debian/changelog | head -n 1)")
+
 .PHONY: all build plugin man check check-root check-vm test bench fleet fuzz demo install clean
+.PHONY: deb rpm
 
 all: build man
 
 build:
 	tests/setup.sh build
-	$(CARGO) build --release --locked --package bek-unlock-token
-	$(CARGO) build --release --locked --bin bek-unlock-generator
-	$(CARGO) rustc --release --locked --bin bek-unlock -- $(LAYOUT)
+	$(BUILD) build --release --locked --package bek-unlock-token
+	$(BUILD) build --release --locked --bin bek-unlock-generator
+	$(BUILD) rustc --release --locked --bin bek-unlock -- $(LAYOUT)
 	$(MAKE) --no-print-directory plugin
 
 plugin: $(PLUGIN)
@@ -70,10 +81,12 @@ check-root:
 	tests/emulator/python/run.sh
 	tests/root/run
 
-# Real boots of Debian under QEMU; no KVM needed. First what the release build weighs.
+# Real boots of Debian under QEMU; no KVM needed. First what the release build weighs, and what its
+# packages are.
 check-vm:
 	tests/setup.sh vm
 	tests/budget/run
+	tests/packages/run
 	tests/dracut/images
 	tests/vm/run
 
@@ -111,11 +124,14 @@ install: man $(PLUGIN)
 	ln -sf libcryptsetup-token-bek-unlock.so \
 	    $(DESTDIR)$(tokendir)/libcryptsetup-token-Azure_Disk_Encryption.so
 	install -d $(DESTDIR)$(systemddir)/system $(DESTDIR)$(systemddir)/catalog
-	for unit in systemd/*.service systemd/*.socket systemd/*.target systemd/*.slice; do \
+	for unit in systemd/*.service systemd/*.socket systemd/*.target; do \
 	    to="$(DESTDIR)$(systemddir)/system/$$(basename "$$unit")"; \
 	    install -m 0644 "$$unit" "$$to" && \
 	        sed -i 's|/usr/bin/bek-unlock|$(bindir)/bek-unlock|g' "$$to" || exit 1; \
 	done
+	@# Its own name has a backslash in it, which cargo package refuses.
+	install -m 0644 systemd/bek-unlock.slice \
+	    '$(DESTDIR)$(systemddir)/system/system-bek\x2dunlock.slice'
 	install -D -m 0644 systemd/bek-unlock@.service.d/10-umount.conf \
 	    '$(DESTDIR)$(systemddir)/system/bek-unlock@.service.d/10-umount.conf'
 	install -d $(DESTDIR)$(dracutdir)/50bek-unlock
@@ -142,6 +158,15 @@ install: man $(PLUGIN)
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	    systemctl daemon-reload && journalctl --update-catalog; \
 	fi
+
+# What `make build` has made, as a distribution packages it: target/deb, target/rpm.
+deb: build
+	tests/setup.sh deb
+	packaging/make-deb $(RELEASE)
+
+rpm: build
+	tests/setup.sh rpm
+	packaging/make-rpm $(RELEASE)
 
 clean:
 	$(CARGO) clean

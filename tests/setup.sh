@@ -3,6 +3,7 @@
 #
 #     tests/setup.sh build|check|root|vm|bench        each level includes the ones before it
 #     tests/setup.sh fuzz                             check, and a C++ compiler for libFuzzer
+#     tests/setup.sh deb|rpm                          build, and what makes these packages
 #
 # Every make target calls it first, so a machine that has everything must pay
 # next to nothing: one dpkg-query, no apt. It never installs cargo: which
@@ -16,6 +17,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly ROOT
 # Another apt (unattended-upgrades, a second CI job) may hold the locks this long.
 readonly LOCK_WAIT=300
+# Which cargo-auditable writes the list of crates; another one may write another list.
+readonly AUDITABLE=0.7.7
 
 # libclang is handled by clang_packages: its name carries a version.
 readonly BUILD=(gcc libblkid-dev libc6-dev libcryptsetup-dev make pkg-config scdoc)
@@ -27,6 +30,10 @@ readonly VM=(ca-certificates debian-archive-keyring mmdebstrap uidmap valgrind)
 # Tools to measure beside.
 readonly BENCH=(clevis clevis-luks jose)
 readonly FUZZ=(ca-certificates g++)
+# Packages, and what looks into them; level vm has all of it.
+readonly DEB=(debhelper dpkg-dev)
+readonly RPM=(rpm)
+readonly PACKAGES=(binutils lintian python3 rpmlint)
 
 # What proves, without a package manager, that a level can work.
 readonly BUILD_TOOLS=(cc make pkg-config scdoc)
@@ -35,19 +42,25 @@ readonly ROOT_TOOLS=(cpio curl dmsetup ip lz4 mkfs.btrfs mkfs.xfs modprobe pytho
 readonly VM_TOOLS=(debugfs mmdebstrap valgrind)
 readonly BENCH_TOOLS=(clevis-luks-unlock jose)
 readonly FUZZ_TOOLS=(c++)
+readonly DEB_TOOLS=(dh dpkg-buildpackage)
+readonly RPM_TOOLS=(rpmbuild)
+readonly PACKAGES_TOOLS=(objcopy lintian rpmlint)
 
 main() {
     local level=${1:-}
     local -a packages=() tools=()
     case $level in
-        build | check | root | vm | bench | fuzz) ;;
-        *) die "usage: tests/setup.sh build|check|root|vm|bench|fuzz" ;;
+        build | check | root | vm | bench | fuzz | deb | rpm) ;;
+        *) die "usage: tests/setup.sh build|check|root|vm|bench|fuzz|deb|rpm" ;;
     esac
     packages+=("${BUILD[@]}") tools+=("${BUILD_TOOLS[@]}")
-    if [[ $level != build ]]; then packages+=("${CHECK[@]}") tools+=("${CHECK_TOOLS[@]}"); fi
+    if [[ $level != build && $level != deb && $level != rpm ]]; then packages+=("${CHECK[@]}") tools+=("${CHECK_TOOLS[@]}"); fi
     if [[ $level == root || $level == vm || $level == bench ]]; then packages+=("${ROOT_RING[@]}") tools+=("${ROOT_TOOLS[@]}"); fi
     if [[ $level == vm || $level == bench ]]; then packages+=("${VM[@]}") tools+=("${VM_TOOLS[@]}"); fi
     if [[ $level == bench ]]; then packages+=("${BENCH[@]}") tools+=("${BENCH_TOOLS[@]}"); fi
+    if [[ $level == deb || $level == vm ]]; then packages+=("${DEB[@]}") tools+=("${DEB_TOOLS[@]}"); fi
+    if [[ $level == rpm || $level == vm ]]; then packages+=("${RPM[@]}") tools+=("${RPM_TOOLS[@]}"); fi
+    if [[ $level == vm ]]; then packages+=("${PACKAGES[@]}") tools+=("${PACKAGES_TOOLS[@]}"); fi
     if [[ $level == fuzz ]]; then packages+=("${FUZZ[@]}") tools+=("${FUZZ_TOOLS[@]}"); fi
 
     if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
@@ -56,6 +69,7 @@ main() {
         require_tools "$level" "${tools[@]}"
     fi
     require_cargo
+    if [[ $level == vm ]]; then require_auditable; fi
 }
 
 # Debian and Ubuntu ---------------------------------------------------------
@@ -162,9 +176,11 @@ require_tools() {
     say "  dnf:    gcc gcc-c++ glibc-devel make pkgconf cryptsetup-devel libblkid-devel clang-devel scdoc"
     say "          ShellCheck groff systemd iproute busybox dash cpio cryptsetup curl device-mapper dosfstools"
     say "          e2fsprogs util-linux kmod lz4 mtools python3 qemu-system-x86 strace xz zstd mmdebstrap valgrind clevis clevis-luks jose"
+    say "          binutils debhelper dpkg-dev lintian rpm-build rpmlint"
     say "  zypper: gcc gcc-c++ glibc-devel make pkg-config libcryptsetup-devel libblkid-devel clang-devel scdoc"
     say "          ShellCheck groff systemd iproute2 busybox-static dash cpio cryptsetup curl device-mapper dosfstools"
     say "          e2fsprogs util-linux kmod lz4 mtools python3 qemu-x86 strace xz zstd mmdebstrap valgrind clevis jose"
+    say "          binutils dpkg rpm-build rpmlint; debhelper and lintian from elsewhere"
     exit 1
 }
 
@@ -182,6 +198,14 @@ require_cargo() {
         die "cargo $version is too old; Rust $floor or newer comes from https://rustup.rs" \
             "(have rustup already? run: rustup update stable)"
     fi
+}
+
+# `make build` does without; what tests the packages reads what it writes. From crates.io, as every
+# crate of the program.
+require_auditable() {
+    if cargo auditable --version >/dev/null 2>&1; then return; fi
+    say "installing cargo-auditable $AUDITABLE"
+    cargo install --quiet --locked --version "$AUDITABLE" cargo-auditable
 }
 
 say() { printf 'setup: %s\n' "$@" >&2; }

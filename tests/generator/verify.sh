@@ -36,6 +36,7 @@ fail() {
 install_units() {
     mkdir "$work/units"
     cp -r "$shipped/." "$work/units/"
+    mv "$work/units/bek-unlock.slice" "$work/units/system-bek\x2dunlock.slice"
     sed -i "s,/usr/bin/bek-unlock,$(type -P true)," "$work/units"/bek-unlock*@.{service,socket}
 }
 

@@ -7,6 +7,8 @@
 #                (default: one, VM_SUITE or what guest_suite finds)
 #   prepare      changes $DIR before anything is built from it: scenario.json,
 #                keys/, *.img; may set KEY_FILES, or empty it for no key disk
+#   TREE         another system than the flavour's plain one (tree.sh)
+#   LAID         what is laid over it first (default: the program, as installed)
 #   disturb      changes the running emulator, or $NETWORK, before step $1
 #   inspect      checks on the host afterwards, on $RESULTS
 # and cases/NAME/guest/, files laid over tests/vm/guest. root-case.sh has what
@@ -45,6 +47,8 @@ load_case() {
     STEPS=(guest)
     KEY_FILES=(LinuxPassPhraseFileName_1_0=data1 LinuxPassPhraseFileName_1_1=data2.wrapped)
     FLAVOURS=()
+    TREE=
+    LAID=("$PROGRAM")
     PARAMETERS=
     DATA_DISKS=
     DISKS=()
@@ -62,7 +66,7 @@ load_case() {
 build_guest() {
     local base
     DIR=$1
-    base=$(base_image)
+    base=$(if [[ -n $TREE ]]; then echo "$(tree "$TREE")/root.img"; else base_image; fi)
     make_disks "$DIR"
     cp "$VM_DIR/scenarios/healthy.json" "$DIR/scenario.json"
     prepare
@@ -71,7 +75,7 @@ build_guest() {
     make_key_disk
     needles "$DIR/keys" >"$DIR/needles"
     make_case_tree "$base"
-    os_image "$base" "$DIR/os.img" "$PROGRAM" "$VM_DIR/guest" "$DIR/tree"
+    os_image "$base" "$DIR/os.img" "${LAID[@]}" "$VM_DIR/guest" "$DIR/tree"
     plain_os_disk "$DIR"
     data_disks "$DIR"
 }
