@@ -35,6 +35,17 @@ pub trait KeySource {
     /// an empty list when there are no more. Also asked again after an error, because what was not
     /// there in time may be there now. Errors say why there is nothing.
     fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind>;
+
+    /// Whether it can be asked beside the others, by [`KeySource::look`]: a person.
+    fn is_beside(&self) -> bool {
+        false
+    }
+
+    /// The same as [`KeySource::keys`] without waiting: `None` when there is nothing yet. What it
+    /// began for that, it goes on with, until `deadline` or until it is dropped.
+    fn look(&mut self, deadline: &Deadline<'_>) -> Result<Option<Vec<Candidate>>, Kind> {
+        self.keys(&deadline.within(Duration::ZERO)).map(Some)
+    }
 }
 
 impl<S: KeySource + ?Sized> KeySource for Box<S> {
@@ -44,6 +55,14 @@ impl<S: KeySource + ?Sized> KeySource for Box<S> {
 
     fn keys(&mut self, deadline: &Deadline<'_>) -> Result<Vec<Candidate>, Kind> {
         (**self).keys(deadline)
+    }
+
+    fn is_beside(&self) -> bool {
+        (**self).is_beside()
+    }
+
+    fn look(&mut self, deadline: &Deadline<'_>) -> Result<Option<Vec<Candidate>>, Kind> {
+        (**self).look(deadline)
     }
 }
 

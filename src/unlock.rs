@@ -33,6 +33,7 @@ mod attempt;
 mod fake;
 mod header;
 pub mod prove;
+mod race;
 mod rounds;
 mod verify;
 

@@ -21,7 +21,6 @@ use crate::volume::{Volume, VolumeName};
 pub fn run(name: &VolumeName, fields: &[String], json: bool) -> Result<(), Error> {
     let fail = |kind: Kind| Error::new(Goal::Unlock, kind).volume(name);
     process::harden().map_err(fail)?;
-    logger::about(name);
     let clock = SystemClock::new();
     let trace = account::trace(&clock, name);
     let in_initramfs = config::in_initramfs(Path::new("/"));
@@ -44,6 +43,7 @@ fn open(
     let root = Path::new("/");
     let volume =
         volume(root, name, fields).map_err(|kind| Error::new(Goal::Unlock, kind).volume(name))?;
+    logger::about(name);
     let deadline = Deadline::start(clock, volume.options.timeout.0).traced(trace);
     let mut machine = Machine::new(root, in_initramfs);
     let mut luks = Libcryptsetup::new();

@@ -43,7 +43,7 @@ impl KeySources {
     /// Sources for `volume`; connects to nothing yet.
     pub fn new(root: &Path, volume: &Volume) -> Self {
         let azure = Rc::new(RefCell::new(azure(root, &volume.options)));
-        Self { azure, ask: SystemdAskPassword, root: root.to_owned() }
+        Self { azure, ask: SystemdAskPassword::default(), root: root.to_owned() }
     }
 
     /// The same for somebody who only looks: what is answered over the network goes into `record`.
@@ -53,7 +53,7 @@ impl KeySources {
         let network = Unprivileged::new(options.ca.clone(), Resolver::of_initramfs(root));
         let network = Box::new(Witness::new(Box::new(network), record));
         let azure = Rc::new(RefCell::new(Azure::new(network, settings(options))));
-        Self { azure, ask: SystemdAskPassword, root: root.to_owned() }
+        Self { azure, ask: SystemdAskPassword::default(), root: root.to_owned() }
     }
 
     /// A local source as it is, or unwrapping what it finds where bektab names the KEK.
@@ -201,7 +201,7 @@ impl Sources for KeySources {
             sources.push(Box::new(source));
         }
         if volume.options.prompt {
-            sources.push(Box::new(Prompt::new(&mut self.ask, &volume.name)));
+            sources.push(Box::new(Prompt::new(&mut self.ask, &volume.name).beside_others()));
         }
         sources
     }

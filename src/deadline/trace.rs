@@ -122,6 +122,9 @@ pub struct Step {
 pub trait Watch {
     /// One turn of a wait.
     fn waiting(&self, wait: &Wait<'_>);
+
+    /// Somebody is asked: what stands in the place of the question has to go.
+    fn make_room(&self) {}
 }
 
 /// A wait that goes on.
@@ -184,13 +187,22 @@ impl Trace {
         self.open.borrow().last().is_some_and(|open| matches!(open.doing, Doing::Request(..)))
     }
 
-    /// Keeps silent from now on: a question stands where the lines would go.
-    pub fn hush(&self) {
-        self.asking.set(true);
+    /// Keeps silent as long as a question stands where the lines would go.
+    pub fn hush(&self, quiet: bool) {
+        if quiet && !self.asking.replace(quiet) {
+            self.make_room();
+        }
+        self.asking.set(quiet);
     }
 
-    /// A question to a person, put at `start`, while other sources were asked.
-    pub fn answered(&self, start: Duration, end: Duration) {
+    fn make_room(&self) {
+        if let Some(watch) = &self.watch {
+            watch.make_room();
+        }
+    }
+
+    /// A question to a person that stood from `start` to `end`, while other sources were asked.
+    pub fn question(&self, start: Duration, end: Duration) {
         let mut step = new(Doing::Question, Some(SourceName::Prompt), start);
         (step.end, step.spent) = (Some(end), end.saturating_sub(start));
         let mut steps = self.steps.borrow_mut();
@@ -212,6 +224,9 @@ impl Trace {
     }
 
     fn begin(&self, doing: Doing, now: Duration, until: Option<Duration>) {
+        if doing == Doing::Question {
+            self.make_room();
+        }
         let mut steps = self.steps.borrow_mut();
         let mut open = self.open.borrow_mut();
         let source = open.iter().rev().find_map(|open| match open.doing {

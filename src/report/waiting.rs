@@ -72,6 +72,10 @@ impl Watch for Countdown {
             log::info!(target: logger::WAITING, BEK_VOLUME = self.volume.as_str(); "{text}");
         }
     }
+
+    fn make_room(&self) {
+        progress::clear();
+    }
 }
 
 /// `data3: waiting for the metadata service (attempt 4), 62 s left`.
@@ -86,7 +90,8 @@ fn line(volume: &str, wait: &Wait<'_>) -> String {
     };
     let left = match wait.left {
         None => format!(", for {} s now", wait.elapsed.as_secs()),
-        Some(left) => format!(", {} s left", left.as_secs()),
+        // Rounded up: "0 s left" is for nobody.
+        Some(left) => format!(", {} s left", left.as_millis().div_ceil(1000)),
     };
     let what = awaited(wait.doing.as_str(), service);
     let tail = match format!(": {what}{attempt}{left}") {
@@ -151,6 +156,8 @@ mod tests {
             line("data3", &wait(&token, 4, 28, Some(62))),
             format!("{waiting} (attempt 4), 62 s left")
         );
+        let last = Wait { left: Some(Duration::from_millis(1)), ..wait(&token, 1, 8, None) };
+        assert_eq!(line("data3", &last), format!("{waiting}, 1 s left"));
         assert_eq!(line("data3", &wait(&token, 1, 8, None)), format!("{waiting}, for 8 s now"));
         assert_eq!(
             line("data3", &wait(&Doing::KeyDisk, 1, 8, Some(4))),

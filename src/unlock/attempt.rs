@@ -70,6 +70,8 @@ impl Attempt<'_, '_> {
         loop {
             let keys = match source.keys(deadline) {
                 Ok(keys) if keys.is_empty() => break,
+                // Somebody typed one that fits, in this very moment.
+                Ok(_) if deadline.is_cut() => break,
                 Ok(keys) => keys,
                 // What was tried before says more than that there is nothing further; but a key that
                 // was there and could not be had, refused or not unwrapped, is the one to mend.

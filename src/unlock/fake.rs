@@ -12,6 +12,7 @@ use crate::deadline::trace::{Asked, Doing, Step, Trace};
 use crate::deadline::{Clock as _, Deadline, VirtualClock};
 use crate::error::{Error, Kind};
 use crate::header::DetachedHeader;
+use crate::key::prompt::Prompt;
 use crate::key::{Candidate, KeySource, SourceName};
 use crate::mapping::{Format, Header, Keyslot, Luks, LuksDevice, Mapping, OpenFailure};
 use crate::secret::Secret;
@@ -20,8 +21,10 @@ use crate::volume::{DeviceSpec, KeySpec, Options, Volume, VolumeName};
 use machine::{FakeMappings, FakeMemory};
 
 pub use machine::{FakeDevices, FakeHeaders};
+use typist::{Typed, Typist};
 
 mod machine;
+mod typist;
 
 /// One run with everything as it should be, to be spoilt by each test.
 pub struct Case {
@@ -56,6 +59,8 @@ pub struct Case {
     pub told: Rc<RefCell<Option<Encrypted>>>,
     /// What the vault is asked before its first answer, and how long it takes.
     pub vault_takes: Vec<(Asked, Duration)>,
+    /// Who may be asked for a passphrase; `None` where the line says nothing of that.
+    pub person: Option<Result<Typed, Kind>>,
     /// The steps, once the run is over.
     pub steps: Rc<RefCell<Vec<Step>>>,
 }
@@ -89,6 +94,7 @@ impl Case {
             vault: None,
             told: Rc::default(),
             vault_takes: Vec::new(),
+            person: None,
             steps: Rc::default(),
         }
     }
@@ -146,6 +152,11 @@ impl Case {
             vault: self.vault,
             vault_takes: self.vault_takes,
             told: self.told,
+            typist: self.person.map(|typed| Typist {
+                typed: typed.map(VecDeque::from),
+                since: None,
+                events: Rc::clone(&events),
+            }),
             events: &events,
         };
         let result = job(&self.volume, &mut world, &mut sources, &deadline);
@@ -278,6 +289,7 @@ struct Scripts<'e> {
     vault: Option<Vec<Result<Vec<Candidate>, Kind>>>,
     vault_takes: Vec<(Asked, Duration)>,
     told: Rc<RefCell<Option<Encrypted>>>,
+    typist: Option<Typist>,
     events: &'e Events,
 }
 
@@ -288,7 +300,11 @@ impl Sources for Scripts<'_> {
         }
     }
 
-    fn of<'a>(&'a mut self, _: &'a Volume, encrypted: &Encrypted) -> Vec<Box<dyn KeySource + 'a>> {
+    fn of<'a>(
+        &'a mut self,
+        volume: &'a Volume,
+        encrypted: &Encrypted,
+    ) -> Vec<Box<dyn KeySource + 'a>> {
         self.told.replace(Some(encrypted.clone()));
         let script = |name, answers: Vec<_>, takes| -> Box<dyn KeySource> {
             let events = Rc::clone(self.events);
@@ -298,6 +314,9 @@ impl Sources for Scripts<'_> {
         let token = self.token.take().map(|answers| script(SourceName::Token, answers, Vec::new()));
         let takes = std::mem::take(&mut self.vault_takes);
         let vault = self.vault.take().map(|answers| script(SourceName::KeyVault, answers, takes));
-        std::iter::once(disk).chain(token).chain(vault).collect()
+        let prompt = self.typist.as_mut().map(|typist| -> Box<dyn KeySource + 'a> {
+            Box::new(Prompt::new(typist, &volume.name).beside_others())
+        });
+        std::iter::once(disk).chain(token).chain(vault).chain(prompt).collect()
     }
 }

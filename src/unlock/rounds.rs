@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::attempt::{Attempt, Fit, Refusal};
+use super::race::Race;
 use crate::deadline::Deadline;
 use crate::error::{Error, Goal, Kind};
 use crate::key::{KeySource, SourceName};
@@ -27,9 +28,12 @@ pub(super) fn ask_all(
     attempt: &Attempt<'_, '_>,
     mut sources: Vec<Box<dyn KeySource + '_>>,
 ) -> Result<(Fit, Vec<Kind>), Error> {
+    let others = sources.len() > 1;
+    let person = sources.pop_if(|last| others && last.is_beside());
+    let race = person.map(|prompt| Race::new(attempt, prompt));
     let mut failures = Vec::new();
-    let mut found = first_round(attempt, &mut sources, &mut failures);
-    if matches!(found, Ok(None)) && sources.len() > 1 {
+    let mut found = first_round(attempt, &mut sources, race.as_ref(), &mut failures);
+    if matches!(found, Ok(None)) && others {
         found = second_round(attempt, &mut sources, &mut failures);
     }
     match found {
@@ -43,19 +47,39 @@ pub(super) fn ask_all(
 fn first_round(
     attempt: &Attempt<'_, '_>,
     sources: &mut [Box<dyn KeySource + '_>],
+    race: Option<&Race<'_, '_, '_, '_>>,
     failures: &mut Vec<Kind>,
 ) -> Result<Option<Fit>, Kind> {
-    let names: Vec<SourceName> = sources.iter().map(|source| source.name()).collect();
+    let mut names: Vec<SourceName> = sources.iter().map(|source| source.name()).collect();
+    names.extend(race.map(|_| SourceName::Prompt));
     for (index, source) in sources.iter_mut().enumerate() {
         let left = names.get(index + 1..).unwrap_or_default();
-        let patience = patience(source.name(), left, attempt.deadline);
-        match attempt.ask(&mut **source, &patience, Vec::new()) {
-            Ok(fit) => return Ok(Some(fit)),
-            Err(Refusal::Final(kind)) => return Err(kind),
-            Err(Refusal::TryNext(kind)) => failures.push(kind),
+        let own = match (race, left) {
+            // Whoever types needs no time of its own: it runs beside this one's.
+            (Some(_), [SourceName::Prompt]) if source.name() != SourceName::KeyDisk => &[],
+            _ => left,
+        };
+        let patience = patience(source.name(), own, attempt.deadline);
+        let asked = match race {
+            Some(race) => attempt.ask(&mut **source, &patience.beside(race), Vec::new()),
+            None => attempt.ask(&mut **source, &patience, Vec::new()),
+        };
+        match (asked, race.and_then(Race::end)) {
+            (Ok(fit), _) => return Ok(Some(fit)),
+            (Err(_), Some(end)) => return end.map(Some),
+            (Err(Refusal::Final(kind)), None) => return Err(kind),
+            (Err(Refusal::TryNext(kind)), None) => failures.push(kind),
         }
     }
-    Ok(None)
+    match race.map(Race::ask_alone) {
+        None => Ok(None),
+        Some(Ok(fit)) => Ok(Some(fit)),
+        Some(Err(Refusal::Final(kind))) => Err(kind),
+        Some(Err(Refusal::TryNext(kind))) => {
+            failures.push(kind);
+            Ok(None)
+        }
+    }
 }
 
 /// The part of the time that a source gets while those in `left` are still to be asked.

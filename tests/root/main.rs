@@ -17,6 +17,8 @@ mod at_once;
 mod azure;
 mod bitlk;
 mod bitlk_images;
+mod boot_report;
+
 mod close;
 mod cores;
 #[path = "../matrix/guest.rs"]
@@ -40,6 +42,7 @@ mod places;
 #[path = "../matrix/plan.rs"]
 #[expect(dead_code, reason = "the summary of tests/matrix counts what this ring only runs")]
 mod plan;
+mod prompt;
 mod recipe;
 mod recover;
 mod recover_refusals;

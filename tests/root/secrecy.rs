@@ -69,6 +69,9 @@ fn neither_success_nor_failure_leaves_a_secret_behind() {
         let run = world.run(&["attach", "-v", "data1", &volume.device, &url, &options]);
         assert_eq!(run.status, Some(status), "{name}: {run:#?}");
         let needles = needles(&world);
+        // The report has it, and is one of the places.
+        let report = fs::read_to_string("/run/bek-unlock/report.json").unwrap();
+        assert!(report.contains("\"data1\"") && report.contains("\"token\""), "{report}");
         assert_eq!(places(&needles), [""; 0], "{name}");
         assert_eq!(
             needles.find(format!("{}{}", run.stdout, run.stderr).as_bytes()),

@@ -94,7 +94,7 @@ impl Job<'_> {
             disk: self.kind(),
             key_disks,
             metadata,
-            ask: SystemdAskPassword,
+            ask: SystemdAskPassword::default(),
         };
         let mut world = machine.world(luks);
         if self.args.dry_run {

@@ -91,6 +91,10 @@ impl Watch for Told {
         let (word, elapsed) = (wait.doing.as_str(), wait.elapsed.as_millis());
         self.0.borrow_mut().push(format!("{word} {} {elapsed} {left}", wait.tries));
     }
+
+    fn make_room(&self) {
+        self.0.borrow_mut().push("room".to_owned());
+    }
 }
 
 #[test]
@@ -113,8 +117,12 @@ fn who_watches_is_told_in_every_turn() {
     let question = deadline.begin(Doing::Question);
     deadline.sleep(SECOND);
     drop(question);
+    assert_eq!(told.borrow().len(), whole.len() + 1);
     let _span = deadline.begin(Doing::Device);
-    trace.hush();
+    trace.hush(true);
     deadline.sleep(SECOND);
-    assert_eq!(*told.borrow(), whole);
+    assert_eq!(*told.borrow(), [&whole[..], &["room", "room"]].concat());
+    trace.hush(false);
+    deadline.sleep(SECOND / 5);
+    assert_eq!(told.borrow().last().unwrap(), "device 1 3650 5");
 }

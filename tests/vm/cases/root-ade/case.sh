@@ -10,6 +10,7 @@ bektab() { echo "osencrypt PARTUUID=$ROOT_PARTUUID LinuxPassPhraseFileName heade
 
 guest() {
     root_unlocked
+    root_reported key-disk device header key-disk read-key-disk keyslots content
     check 'discards are passed on' matches allow_discards <(dmsetup table osencrypt)
     touch /written
     END=reboot.target

@@ -17,6 +17,23 @@ root_unlocked() {
     time_to_mapping
 }
 
+# root_reported SOURCE STEP...: what the initramfs did and how long it took is known here, to anybody.
+root_reported() {
+    local source=$1 report text step
+    shift
+    report=$(bek-unlock status --last-boot --json osencrypt)
+    text=$(runuser -u nobody -- bek-unlock status --last-boot)
+    echo "$text" | indent ''
+    equal 'the boot report has one run of osencrypt' 1 "$(grep --only-matching '"volume":"osencrypt"' <<<"$report" | wc --lines)"
+    for step in '"initramfs":true' '"result":"unlocked"' "\"source\":\"$source\"" "${@/#/\"step\":\"}"; do
+        check "the boot report has $step" contains "$step" <(echo "$report")
+    done
+    check 'everybody can read how long it took' matches '^osencrypt opened with .* in [0-9.]+ s' <(echo "$text")
+    check 'and where' matches '^    from [0-9.]+ s to [0-9.]+ s of the boot, in the initramfs, /dev/' <(echo "$text")
+    equal 'the journal has it for later' "$(expected_unlocks)" \
+        "$(journalctl --boot --output=json MESSAGE_ID=fa9fcba6a15ff931f94f11660b144eff | grep --count '"BEK_STEPS":"device=')"
+}
+
 # For people to read: from the moment the kernel has the last disk to the open volume.
 time_to_mapping() {
     journalctl --boot --output=short-monotonic | tr --delete '[' | awk '
