@@ -15,6 +15,7 @@ use identity::Identity;
 pub mod choice;
 pub mod cost;
 pub mod identity;
+pub mod known;
 pub mod policy;
 
 /// The name of ADE's header for the root disk, on /boot and in its initramfs.

@@ -75,6 +75,10 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
             "attach it to Windows and see its state and keys: manage-bde -status",
             "let Windows finish; add a password: manage-bde -protectors -add",
         ],
+        Kind::HeaderUnusable { reason, .. } if reason.contains("does not know") => &[
+            "the header is in order: neither reformat nor repair it",
+            "open it with a newer libcryptsetup, here or on another system",
+        ],
         Kind::HeaderUnusable { .. } => &[
             "is it the right device? compare with: blkid, lsblk -f",
             "does the kernel lack something? see: dmesg, modprobe dm_crypt",

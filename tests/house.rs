@@ -148,6 +148,7 @@ fn unsafe_code_is_where_c_the_kernel_and_signals_are_met_and_nowhere_else() {
         // The descriptor that systemd passes is a number.
         "edge/listening.rs",
         "edge/luks/bitlk.rs",
+        "edge/luks/version.rs",
         "edge/luks/words.rs",
         "edge/process/kernel.rs",
         "edge/signals.rs",

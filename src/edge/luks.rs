@@ -24,9 +24,11 @@ use words::{errno, forward_log, header_failure, internal};
 
 mod activate;
 mod bitlk;
+mod dropped;
 pub mod format;
 pub mod keyslots;
 mod read;
+mod version;
 mod words;
 
 /// libcryptsetup with its log going to `log`.
@@ -93,7 +95,11 @@ fn load(device: &Path, apart: Option<&Path>, metadata: &Path) -> Result<CryptDev
         .context_handle()
         .load::<()>(None, None)
         .map_err(|error| header_failure(metadata, &error))?;
-    Ok(crypt)
+    match read::unknown_requirement(&mut crypt, apart.unwrap_or(device)) {
+        // A key would be tried in vain: nothing can be mapped.
+        Some(reason) => Err(Kind::HeaderUnusable { path: metadata.to_owned(), reason }),
+        None => Ok(crypt),
+    }
 }
 
 /// The same for BitLocker, whose header is never apart.

@@ -6,8 +6,8 @@ use libcryptsetup_rs::consts::flags::CryptActivate;
 use libcryptsetup_rs::{CryptDevice, LibcryptErr};
 use nix::errno::Errno;
 
-use super::bitlk;
 use super::words::{self, errno, header_failure, internal};
+use super::{bitlk, dropped};
 use crate::error::{Kind, Shortage};
 use crate::mapping::{Format, Header, OpenFailure};
 use crate::secret::Secret;
@@ -44,6 +44,9 @@ pub(super) fn try_key(
             }
             return Err(OpenFailure::WrongKey);
         }
+    }
+    if let (Ok(_), Some(name)) = (&opened, name) {
+        dropped::warn(crypt, name, &flags(options, true));
     }
     opened.map_err(|error| failure(name, options, (header, metadata), &error))
 }

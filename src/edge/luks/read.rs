@@ -1,9 +1,14 @@
 //! What libcryptsetup reads in a header, as values.
 
+use std::fs::File;
+use std::path::Path;
+
+use libcryptsetup_rs::consts::flags::CryptRequirement;
 use libcryptsetup_rs::consts::vals::{EncryptionFormat, KeyslotInfo};
 use libcryptsetup_rs::{CryptDevice, LibcryptErr};
 
-use crate::header::cost;
+use super::version;
+use crate::header::{cost, identity, known};
 use crate::mapping::{Format, Header, Keyslot};
 
 /// The header, and the keyslots over what header/cost.rs allows with their iterations.
@@ -36,4 +41,19 @@ pub(super) fn header(
         }
     }
     Ok((Header { format, uuid, detached, keyslots }, costly))
+}
+
+/// Why nothing can be mapped by this libcryptsetup, where the header requires what it does not know;
+/// `place` is where its bytes are.
+///
+/// Without this a key is tried, and fits, before that is said, or is not said where nothing is mapped.
+pub(super) fn unknown_requirement(crypt: &mut CryptDevice, place: &Path) -> Option<String> {
+    // LUKS1 has none, and a newer library has bits that the binding does not know.
+    let required = crypt.luks2_flag_handle::<CryptRequirement>().persistent_flags_get().ok()?;
+    if !required.contains(CryptRequirement::UNKNOWN) {
+        return None;
+    }
+    let identity = File::open(place).ok().and_then(|mut file| identity::read(&mut file).ok());
+    let requirements = identity.map(|identity| identity.requirements).unwrap_or_default();
+    Some(known::reason(&requirements, version::running()))
 }

@@ -10,7 +10,9 @@ use libcryptsetup_rs::LibcryptErr;
 use libcryptsetup_rs::consts::vals::CryptLogLevel;
 use nix::errno::Errno;
 
+use super::version;
 use crate::error::{Kind, printable};
+use crate::header::known;
 
 thread_local! {
     /// libcryptsetup's last error message; all its calls are made on one thread.
@@ -44,7 +46,7 @@ pub(super) fn header_failure(path: &Path, error: &LibcryptErr) -> Kind {
         Errno::ENOTSUP | Errno::ENOSYS => {
             "the kernel or libcryptsetup lacks what it needs (cipher, device-mapper)".to_owned()
         }
-        Errno::ETXTBSY => "it has features this libcryptsetup does not know".to_owned(),
+        Errno::ETXTBSY => known::reason(&[], version::running()),
         _ if !said.is_empty() => format!("{}: {said}", text(error)),
         _ => text(error),
     };
