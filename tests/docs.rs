@@ -23,6 +23,8 @@ mod blocks;
 mod code;
 #[path = "docs/commands.rs"]
 mod commands;
+#[path = "docs/distributions.rs"]
+mod distributions;
 #[path = "docs/internals.rs"]
 mod internals;
 #[path = "docs/manual.rs"]

@@ -80,6 +80,7 @@ share/doc/bek-unlock/LICENSE-APACHE
 share/doc/bek-unlock/LICENSE-MIT
 share/doc/bek-unlock/README.md
 share/doc/bek-unlock/azure.md
+share/doc/bek-unlock/distributions.md
 share/doc/bek-unlock/fleet.svg
 share/doc/bek-unlock/internals.md
 share/doc/bek-unlock/internals.svg
