@@ -3,13 +3,14 @@
 # command is first completed.
 
 # BEGIN: written by `BLESS=1 cargo test --test completions`
-_bek_unlock_commands='adopt attach decode detach enroll initramfs key-service keyscript network
-    recover rotate secrets status token token-key'
+_bek_unlock_commands='adopt attach check decode detach enroll initramfs key-service keyscript
+    network recover rotate secrets status token token-key'
 _bek_unlock_common='--json -v --verbose -h --help --version'
 
 _bek_unlock_options() {
     case $1 in
         adopt) echo --dry-run ;;
+        check) echo --initrd --timeout ;;
         enroll) echo --auth --backup-json --ca --dry-run --file --format --header --identity \
             --kek --kek-algorithm --key-disk --key-file --machine-name --name --prompt --secret \
             --secret-name --timeout --to-file --to-token --to-vault --token --unwrapped --vault \
@@ -21,6 +22,7 @@ _bek_unlock_options() {
         rotate) echo --all --auth --ca --dry-run --identity --keep-kek --keep-passphrase --kek \
             --kek-algorithm --vault-suffix ;;
         secrets) echo --auth --ca --file --identity --machine-name --vault --vault-suffix ;;
+        status) echo --last-boot ;;
         token) echo --header --key-slot --token ;;
     esac
 }
@@ -35,6 +37,7 @@ _bek_unlock_value() {
         *:--file) echo free ;;
         *:--header) echo file ;;
         *:--identity) echo words client-id: object-id: resource-id:/ ;;
+        *:--initrd) echo file ;;
         *:--kek) echo free ;;
         *:--kek-algorithm) echo words A256KW RSA-OAEP RSA-OAEP-256 RSA1_5 ;;
         *:--kernel) echo free ;;
@@ -64,6 +67,7 @@ _bek_unlock_argument() {
         attach:1) echo name ;;
         attach:2) echo device ;;
         attach:3) echo file ;;
+        check:*) echo name ;;
         detach:1) echo name ;;
         enroll:1) echo device ;;
         initramfs:1) echo words plan names network ;;

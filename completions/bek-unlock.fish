@@ -58,19 +58,19 @@ end
 complete -c bek-unlock -f
 
 # BEGIN: written by `BLESS=1 cargo test --test completions`
-set -g __bek_unlock_valued enroll:--auth enroll:--backup-json enroll:--ca enroll:--file \
-    enroll:--header enroll:--identity enroll:--kek enroll:--kek-algorithm enroll:--key-disk \
-    enroll:--key-file enroll:--machine-name enroll:--name enroll:--secret enroll:--secret-name \
-    enroll:--timeout enroll:--to-file enroll:--to-vault enroll:--unwrapped enroll:--vault \
-    enroll:--vault-suffix enroll:--wrapped initramfs:--crypttab initramfs:--kernel \
-    initramfs:--root initramfs:--tool recover:--auth recover:--backup-json recover:--ca \
-    recover:--header recover:--identity recover:--kek recover:--kek-algorithm recover:--key-disk \
-    recover:--key-file recover:--machine-name recover:--name recover:--save-key recover:--secret \
-    recover:--timeout recover:--unwrapped recover:--vault recover:--vault-suffix \
-    recover:--wrapped rotate:--auth rotate:--ca rotate:--identity rotate:--kek \
-    rotate:--kek-algorithm rotate:--vault-suffix secrets:--auth secrets:--ca secrets:--file \
-    secrets:--identity secrets:--machine-name secrets:--vault secrets:--vault-suffix \
-    token:--header token:--key-slot token:--token
+set -g __bek_unlock_valued check:--initrd check:--timeout enroll:--auth enroll:--backup-json \
+    enroll:--ca enroll:--file enroll:--header enroll:--identity enroll:--kek \
+    enroll:--kek-algorithm enroll:--key-disk enroll:--key-file enroll:--machine-name \
+    enroll:--name enroll:--secret enroll:--secret-name enroll:--timeout enroll:--to-file \
+    enroll:--to-vault enroll:--unwrapped enroll:--vault enroll:--vault-suffix enroll:--wrapped \
+    initramfs:--crypttab initramfs:--kernel initramfs:--root initramfs:--tool recover:--auth \
+    recover:--backup-json recover:--ca recover:--header recover:--identity recover:--kek \
+    recover:--kek-algorithm recover:--key-disk recover:--key-file recover:--machine-name \
+    recover:--name recover:--save-key recover:--secret recover:--timeout recover:--unwrapped \
+    recover:--vault recover:--vault-suffix recover:--wrapped rotate:--auth rotate:--ca \
+    rotate:--identity rotate:--kek rotate:--kek-algorithm rotate:--vault-suffix secrets:--auth \
+    secrets:--ca secrets:--file secrets:--identity secrets:--machine-name secrets:--vault \
+    secrets:--vault-suffix token:--header token:--key-slot token:--token
 set -g __bek_unlock_auth az device-code managed-identity service-principal service-principal: \
     token: workload-identity
 set -g __bek_unlock_identity client-id: object-id: resource-id:/
@@ -92,6 +92,14 @@ complete -c bek-unlock -n __bek_unlock_no_command -a attach \
 complete -c bek-unlock -n '__bek_unlock_at attach 1' -a '(__bek_unlock_names)'
 complete -c bek-unlock -n '__bek_unlock_at attach 2' -a '(__bek_unlock_devices)'
 complete -c bek-unlock -n '__bek_unlock_at attach 3' -F
+
+complete -c bek-unlock -n __bek_unlock_no_command -a check \
+    -d 'whether the next boot opens the volumes'
+complete -c bek-unlock -n '__bek_unlock_in check' -l initrd -r -F \
+    -d 'this image instead of those in /boot'
+complete -c bek-unlock -n '__bek_unlock_in check' -l timeout -x \
+    -d 'how long each key source is waited for; else 15s'
+complete -c bek-unlock -n '__bek_unlock_from check 1' -a '(__bek_unlock_names)'
 
 complete -c bek-unlock -n __bek_unlock_no_command -a decode \
     -d 'the key in an answer of unwrapKey: standard input to standard output'
@@ -286,6 +294,8 @@ complete -c bek-unlock -n '__bek_unlock_in secrets' -l vault-suffix -x \
 
 complete -c bek-unlock -n __bek_unlock_no_command -a status \
     -d 'what is open, from which key source, since when'
+complete -c bek-unlock -n '__bek_unlock_in status' -l last-boot \
+    -d 'what this boot\'s time went into'
 complete -c bek-unlock -n '__bek_unlock_from status 1' -a '(__bek_unlock_names)'
 
 complete -c bek-unlock -n __bek_unlock_no_command -a token \

@@ -73,8 +73,8 @@ fn value_of(flag: &str) -> Value {
         "tool" => Value::Words(owned(&["dracut", "initramfs-tools"])),
         "identity" => Value::Words(owned(&["client-id:", "object-id:", "resource-id:/"])),
         "key-disk" => Value::Device,
-        "backup-json" | "ca" | "crypttab" | "header" | "key-file" | "save-key" | "to-file"
-        | "unwrapped" | "wrapped" => Value::File,
+        "backup-json" | "ca" | "crypttab" | "header" | "initrd" | "key-file" | "save-key"
+        | "to-file" | "unwrapped" | "wrapped" => Value::File,
         "root" => Value::Directory,
         "name" => Value::Free("NAME"),
         "file" | "machine-name" | "secret-name" => Value::Free("NAME"),
@@ -107,6 +107,7 @@ const ABOUT: &[(&str, &str, &str)] = &[
     ("*", "identity", "which managed identity"),
     ("*", "kek-algorithm", "how the KEK wraps"),
     ("adopt", "dry-run", "show what would be done"),
+    ("status", "last-boot", "what this boot's time went into"),
     ("enroll", "secret-name", "the name of that secret"),
     ("enroll", "to-vault", "put the wrapped key into a secret of this vault"),
     ("initramfs", "", "what an image needs to open the root disk"),

@@ -50,6 +50,7 @@ const LINES: &[(&str, How)] = &[
         How::Mapped("a_bek_file_opens_what_windows_11_made_on_a_disk_that_is_read_only"),
     ),
     ("attach x DEVICE KEY luks", How::Parsed("words in the place of fields")),
+    ("check data1", How::Mapped("a_person_reads_plain_lines")),
     ("decode", How::Recipe),
     (
         "enroll /dev/disk/azure/scsi1/lun0 --name data1 --write \
@@ -104,6 +105,7 @@ const LINES: &[(&str, How)] = &[
     ("secrets --vault https://contoso-kv.vault.azure.net", How::Emulated),
     ("secrets --vault https://contoso-kv.vault.azure.net --machine-name web01", How::Emulated),
     ("status", How::Here),
+    ("status --last-boot", How::Here),
     ("status data1", How::Here),
     ("token assign /dev/disk/azure/scsi1/lun0 --key-slot 0", How::Emulated),
     ("token import /dev/sdc data1.token --key-slot 1", How::Emulated),
@@ -146,6 +148,7 @@ const HERE: &[Here] = &[
     ("adopt --dry-run", &[("crypttab", ADE)], "data1 moves to /etc/bektab"),
     ("initramfs plan", &[("bektab", OS_DISK)], "volume\tosencrypt\n"),
     ("status", &[("bektab", OS_DISK)], "osencrypt"),
+    ("status --last-boot", &[], "volume"),
     ("status data1", &[("bektab", "data1 UUID=5f1e8a52-0b7c-4c1e-9d35-1f2f6f6b8a10\n")], "data1"),
 ];
 const ADE: &str = "data1 /dev/sdc /mnt/azure_bek_disk/LinuxPassPhraseFileName_1_0 luks,nofail\n";

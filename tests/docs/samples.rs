@@ -64,6 +64,14 @@ fn wrong_line() -> Kind {
 fn local() -> Vec<Error> {
     let path = || "/dev/sdc".into();
     vec![
+        Error::new(
+            Goal::Check,
+            Kind::BootNotReady {
+                reason: sentence("unit: bek-unlock@data1.service is masked by /etc/systemd/system/bek-unlock@data1.service"),
+                advice: sentence("systemctl unmask bek-unlock@data1.service"),
+            },
+        )
+        .volume(&name("data1")),
         reading(wrong_line()),
         reading(Kind::ConfigurationUnreadable {
             path: "/etc/bektab".into(),

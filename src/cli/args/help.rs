@@ -43,7 +43,8 @@ Commands:
                    give volumes new keys where the old ones are
   secrets --vault URL [OPTIONS]
                    the disk secrets of a vault by their tags; no values
-  status [NAME...] what is open, from which key source, since when; with
+  status [--last-boot] [NAME...]
+                   what is open, from which key source, since when; with
                    --last-boot, what this boot's time went into
   token show|assign|import|remove DEVICE [OPTIONS]
                    the wrapped keys in a LUKS2 header: which there are, and
@@ -56,6 +57,10 @@ Options:
   -v, --verbose    say more on standard error
   -h, --help       show this help
   --version        show the version
+
+Options of check:
+  --initrd IMAGE          this image instead of those in /boot
+  --timeout TIME          how long each key source is waited for; else 15s
 
 Options of secrets:
   --vault URL             the vault
