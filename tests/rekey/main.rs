@@ -19,6 +19,7 @@ mod enroll;
 mod killed;
 #[path = "../secrets/needles.rs"]
 mod needles;
+mod older;
 mod refused;
 mod rotate;
 mod sdk;
