@@ -67,3 +67,63 @@ fn text(runs: &[(&str, &Account)]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn name(name: &str) -> VolumeName {
+        VolumeName::parse(name).unwrap()
+    }
+
+    fn add(root: &Path, volume: &str, start_ms: u64, end_ms: u64) {
+        let result = "already-open".to_owned();
+        let account = Account { result, start_ms, end_ms, ..Account::default() };
+        BootReport::new(root).add(&name(volume), account).unwrap();
+    }
+
+    #[test]
+    fn runs_stand_in_the_order_of_the_boot_and_the_slowest_is_marked() {
+        let root = tempfile::tempdir().unwrap();
+        add(root.path(), "a", 5_000, 6_000);
+        add(root.path(), "b", 1_000, 4_000);
+        add(root.path(), "a", 7_000, 7_100);
+        let text = run(root.path(), &[], false).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "b was open already",
+                "    from 1.0 s to 4.0 s of the boot, the slowest",
+                "a was open already",
+                "    from 5.0 s to 6.0 s of the boot",
+                "a was open already",
+                "    from 7.0 s to 7.1 s of the boot",
+            ]
+        );
+        let one = run(root.path(), &[name("b"), name("c")], false).unwrap();
+        // Alone it is not the slowest of anything.
+        let expected = "b was open already\n    from 1.0 s to 4.0 s of the boot\n\
+                        c was not opened in this boot\n";
+        assert_eq!(one, expected);
+        let json = run(root.path(), &[name("a")], true).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json.as_array().unwrap().len(), 2);
+        assert_eq!((&json[1]["volume"], &json[1]["start_ms"]), (&json!("a"), &json!(7_000)));
+    }
+
+    #[test]
+    fn no_report_is_no_failure_and_a_damaged_one_is() {
+        let root = tempfile::tempdir().unwrap();
+        let none = "no volume was opened in this boot, and none failed\n";
+        assert_eq!(run(root.path(), &[], false).unwrap(), none);
+        assert_eq!(run(root.path(), &[], true).unwrap(), "[]\n");
+        add(root.path(), "a", 1, 2);
+        fs::write(root.path().join("run/bek-unlock/report.json"), "{").unwrap();
+        let error = run(root.path(), &[], false).unwrap_err();
+        assert_eq!(error.kind.name(), "configuration-unreadable");
+        assert!(error.kind.to_string().contains("run/bek-unlock/report.json"), "{error:?}");
+    }
+}
