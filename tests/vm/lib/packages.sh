@@ -4,8 +4,11 @@
 # packages: prints the directory with old/*.deb and new/*.deb, made once of what `make build` made.
 packages() {
     local dir
-    dir=$CACHE/packages-$(hash_of "$TARGET"/release/bek-unlock{,-generator} "$VM_DIR/lib/packages.sh" \
-        <(cd "$SOURCE_ROOT" && find packaging systemd initramfs-tools dracut docs Makefile -type f -exec cat {} +))
+    dir=$CACHE/packages-$(hash_of <(
+        cat "$TARGET"/release/bek-unlock{,-generator} "$VM_DIR/lib/packages.sh"
+        cd "$SOURCE_ROOT" || exit
+        find packaging systemd initramfs-tools dracut Makefile -type f -exec cat {} +
+    ))
     once "$dir" 'making the packages' make_packages "$dir"
     echo "$dir"
 }
@@ -26,7 +29,8 @@ raise() {
     local tree=$2/tree
     rm -rf "$tree"
     dpkg-deb --raw-extract "$1" "$tree" || return 1
-    sed --in-place --regexp-extended 's/^Version: .*/&+next/; s/\(= ([^)]*)\)/(= \1+next)/' "$tree/DEBIAN/control"
+    sed --in-place --regexp-extended 's/^Version: .*/&+next/; s/\(= ([^)]*)\)/(= \1+next)/' \
+        "$tree/DEBIAN/control" || return 1
     dpkg-deb --root-owner-group -Znone --build "$tree" "$2" >&2 || return 1
     rm -rf "$tree"
 }
