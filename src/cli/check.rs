@@ -56,29 +56,46 @@ fn find(args: &CheckArgs) -> Result<Report, Error> {
         return Err(fail(Kind::Usage(text.to_owned())));
     }
     let configuration = config::load(root);
-    let entries = chosen(&configuration, &args.names).map_err(fail)?;
+    let opened = image::Opened::new(root, &configuration);
+    let by_keyscript = opened.keyscripts(&System::new(root, None).crypttab());
+    let entries = chosen(&configuration, by_keyscript, &args.names).map_err(fail)?;
     let patience = args.timeout.0.unwrap_or(Duration::MAX);
     let check = Check::new(root, patience);
     let mut report = Report { machine: check.machine(), volumes: Vec::new() };
     if args.names.is_empty() {
         report.volumes.extend(broken(&configuration));
     }
-    for entry in &entries {
-        report.volumes.push(check.volume(entry));
+    for mut entry in entries {
+        // ADE's line of the root disk says nothing of it.
+        entry.volume.options.initrd |= opened.contains(&entry.volume.name);
+        report.volumes.push(check.volume(&entry));
     }
     let image = args.initrd.as_deref();
-    report.machine.extend(image::findings(root, &configuration, &args.names, image));
+    report.machine.extend(image::findings(root, &configuration, &opened, &args.names, image));
     Ok(report)
 }
 
-/// The lines of these names, or all; the first of each name is the one that counts.
-fn chosen(configuration: &Configuration, names: &[VolumeName]) -> Result<Vec<Entry>, Kind> {
+/// The lines of these names, or all, those of our keyscript too; the first of each name is the one
+/// that counts.
+fn chosen(
+    configuration: &Configuration,
+    by_keyscript: Vec<Entry>,
+    names: &[VolumeName],
+) -> Result<Vec<Entry>, Kind> {
     if !names.is_empty() {
-        return names.iter().map(|name| configuration.find(name).cloned()).collect();
+        let keyscript = |name: &VolumeName| {
+            by_keyscript.iter().find(|entry| entry.volume.name == *name).cloned()
+        };
+        let found = |name| match (configuration.find(name), keyscript(name)) {
+            (Err(Kind::NotConfigured { .. }), Some(entry)) => Ok(entry),
+            (found, _) => found.cloned(),
+        };
+        return names.iter().map(found).collect();
     }
     let is_first =
         |entry: &&Entry| configuration.find(&entry.volume.name).is_ok_and(|first| first == *entry);
-    let entries: Vec<Entry> = configuration.entries.iter().filter(is_first).cloned().collect();
+    let mut entries: Vec<Entry> = configuration.entries.iter().filter(is_first).cloned().collect();
+    entries.extend(by_keyscript);
     if entries.is_empty() && configuration.problems.is_empty() {
         return Err(Kind::Usage("no volume is configured in /etc/bektab".to_owned()));
     }

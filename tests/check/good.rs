@@ -1,5 +1,7 @@
 //! Set-ups of which a check has nothing bad to say, and what it says.
 
+use std::fs;
+
 use crate::setup::{Setup, found, key};
 use crate::world::{KEK, OLDER, VAULT};
 
@@ -70,6 +72,48 @@ fn one_source_that_fails_beside_one_that_fits_is_a_warning() {
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].starts_with("key-disk none is attached, and each boot waits up to 10 s"));
     assert_eq!(run.json()["result"], "warning");
+}
+
+#[test]
+#[ignore = "needs namespaces: make check-root"]
+fn a_line_of_crypttab_with_our_keyscript_is_proven_like_one_of_bektab() {
+    let setup = Setup::new();
+    setup.fstab("");
+    fs::remove_file("/etc/bektab").unwrap();
+    let ca = setup.world.path("ca.pem");
+    let disk = setup.disk.display();
+    setup.crypttab(&format!(
+        "# by hand\nroot {disk} {VAULT}/secrets/ade \
+         luks,initramfs,keyscript=/usr/lib/bek-unlock/keyscript,ca={}\n",
+        ca.display()
+    ));
+    for words in [&["--json"][..], &["--json", "root"]] {
+        let run = setup.check(words);
+        let good = found(&run, "ok").join("\n");
+        assert!(good.contains("line /etc/crypttab:2, opened in the initramfs"), "{good}");
+        assert!(good.contains("ade/00000000 opens keyslot 0"), "{good}");
+        // The image is looked for, too.
+        let bad = found(&run, "failed");
+        assert!(bad.len() == 1 && bad[0].starts_with("initramfs "), "{bad:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs namespaces: make check-root"]
+fn a_line_of_ade_is_opened_by_hand_until_it_is_adopted() {
+    let mut setup = Setup::new();
+    setup.fstab("");
+    fs::remove_file("/etc/bektab").unwrap();
+    setup.key_disk(&[("LinuxPassPhraseFileName_1_0", key())]);
+    let line = format!(
+        "data1 {} /mnt/azure_bek_disk/LinuxPassPhraseFileName_1_0 luks,nofail\n",
+        setup.disk.display()
+    );
+    setup.crypttab(&line);
+    let run = setup.check(&["--json"]).good();
+    let warnings = found(&run, "warning");
+    assert!(warnings.len() == 1 && warnings[0].contains("bek-unlock adopt"), "{warnings:?}");
+    assert!(found(&run, "ok").iter().any(|one| one.contains("opens keyslot 0")));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::check::image::{self, Image, Wanted, is_compared, plain};
 use crate::check::{Finding, Topic};
 use crate::cli::adopt::TOOLS;
-use crate::config::Configuration;
 use crate::config::keyscript::{self, Listed};
+use crate::config::{Configuration, Entry, Origin};
 use crate::edge::header::SystemHeaders;
 use crate::edge::host::System;
 use crate::edge::initrd;
@@ -19,18 +19,57 @@ use crate::volume::{HeaderSpec, VolumeName};
 /// boot loader starts, the running one what somebody chooses when that fails.
 const NEWEST: usize = 1;
 
+/// What an image made now would open.
+pub struct Opened {
+    tool: Option<Tool>,
+    plan: Plan,
+    /// The lines of crypttab whose keys our keyscript gives.
+    keyscripts: Vec<Listed>,
+}
+
+impl Opened {
+    /// By the images of the system below `root`.
+    pub fn new(root: &Path, configuration: &Configuration) -> Self {
+        let tool = TOOLS.iter().find(|(path, _)| root.join(path).exists()).map(|(_, tool)| *tool);
+        let system = System::new(root, None);
+        let keyscripts = keyscript::listed(system.crypttab().as_bytes());
+        let maker = tool.unwrap_or(Tool::Dracut);
+        let plan = initramfs::plan(configuration, &keyscripts, &system, maker);
+        Self { tool, plan, keyscripts }
+    }
+
+    /// Whether an image opens the volume itself.
+    pub fn contains(&self, name: &VolumeName) -> bool {
+        self.plan.volumes.contains(name)
+    }
+
+    /// The volumes whose keys our keyscript gives, as far as their lines parse, and those lines in
+    /// `crypttab`.
+    pub fn keyscripts(&self, crypttab: &str) -> Vec<Entry> {
+        let line = |name: &str| {
+            let first = |line: &str| line.split_ascii_whitespace().next() == Some(name);
+            crypttab.lines().position(first).map_or(0, |index| index + 1)
+        };
+        let entry = |listed: &Listed| {
+            let mut volume = listed.volume.clone().ok()?;
+            volume.options.initrd = true;
+            let (origin, line) = (Origin::Crypttab, line(&listed.name));
+            Some(Entry { volume, origin, file: origin.path().to_owned(), line })
+        };
+        self.keyscripts.iter().filter_map(entry).collect()
+    }
+}
+
 /// The findings about the image at `named`, or about those in /boot; none where no volume of
 /// `names` (all when empty) is opened by an image.
 pub fn findings(
     root: &Path,
     configuration: &Configuration,
+    opened: &Opened,
     names: &[VolumeName],
     named: Option<&Path>,
 ) -> Vec<Finding> {
-    let tool = TOOLS.iter().find(|(path, _)| root.join(path).exists()).map(|(_, tool)| *tool);
-    let system = System::new(root, None);
-    let keyscripts = keyscript::listed(system.crypttab().as_bytes());
-    let plan = initramfs::plan(configuration, &keyscripts, &system, tool.unwrap_or(Tool::Dracut));
+    let Opened { tool, plan, keyscripts } = opened;
     let is_asked_for = |name: &str| names.is_empty() || names.iter().any(|n| n.as_str() == name);
     let mut opened = plan
         .volumes
@@ -49,7 +88,7 @@ pub fn findings(
         };
         return vec![Finding::bad(Topic::Image, text, advice)];
     }
-    images.iter().flat_map(|path| of_image(root, path, configuration, &keyscripts)).collect()
+    images.iter().flat_map(|path| of_image(root, path, configuration, keyscripts)).collect()
 }
 
 /// The images of the newest kernel and of the one that runs.
