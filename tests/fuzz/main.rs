@@ -74,7 +74,7 @@ macro_rules! each {
 
 each! {
     azure_crypt_mount base64 bek_file bektab certificate challenge cmdline crypttab fat frame fstab
-    key keyscript list luks_header luks_metadata lvm metadata_service mountinfo recovery rekey_note
+    initrd key keyscript list luks_header luks_metadata lvm metadata_service mountinfo recovery rekey_note
     secret sign_in token url wire
 }
 
