@@ -287,7 +287,19 @@ fn every_command_line_of_ours_is_one_that_the_program_takes() {
 /// https://learn.microsoft.com/cli/azure/reference-index
 const AZ: &[(&str, &[&str])] = &[
     ("account get-access-token", &["--output", "--query", "--resource"]),
+    ("disk list", &["--output", "--query"]),
     ("disk show", &["--query", "-g", "-n"]),
+    (
+        "keyvault create",
+        &[
+            "--enable-purge-protection",
+            "--enable-rbac-authorization",
+            "--location",
+            "--name",
+            "--resource-group",
+        ],
+    ),
+    ("keyvault key create", &["--kty", "--name", "--ops", "--size", "--vault-name"]),
     ("keyvault secret list", &["--output", "--query", "--vault-name"]),
     ("keyvault secret show", &["--id"]),
     (
