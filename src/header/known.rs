@@ -1,8 +1,8 @@
 //! What a LUKS2 header requires of libcryptsetup, and which version knows it.
 //!
-//! A header made by a newer one may ask for what this system's has never heard of. libcryptsetup says
-//! only that there is something; which it is stands in the header, and since when it is known in
-//! `requirements_flags` of its lib/luks2/luks2_json_metadata.c, release by release.
+//! A header made by a newer one may ask for what this system's has never heard of. libcryptsetup
+//! says only that there is something; which it is stands in the header, and since when it is known
+//! in `requirements_flags` of its lib/luks2/luks2_json_metadata.c, release by release.
 
 #![forbid(unsafe_code)]
 

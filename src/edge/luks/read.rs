@@ -43,10 +43,11 @@ pub(super) fn header(
     Ok((Header { format, uuid, detached, keyslots }, costly))
 }
 
-/// Why nothing can be mapped by this libcryptsetup, where the header requires what it does not know;
-/// `place` is where its bytes are.
+/// Why nothing can be mapped by this libcryptsetup, where the header requires what it does not
+/// know; `place` is where its bytes are.
 ///
-/// Without this a key is tried, and fits, before that is said, or is not said where nothing is mapped.
+/// Without this a key is tried, and fits, before that is said; or nothing is, where nothing is
+/// mapped.
 pub(super) fn unknown_requirement(crypt: &mut CryptDevice, place: &Path) -> Option<String> {
     // LUKS1 has none, and a newer library has bits that the binding does not know.
     let required = crypt.luks2_flag_handle::<CryptRequirement>().persistent_flags_get().ok()?;
