@@ -9,6 +9,7 @@ guest() {
     opened data1 data2 data3 data4
     settled 'data1 data2 data3 data4' ''
     check 'data1 passes discards on' matches 'allow_discards' <(dmsetup table data1)
+    as_documented
 
     systemctl stop bek-unlock@data2
     check 'stopping bek-unlock@data2 unmounts' not mounted /mnt/data2
@@ -22,6 +23,17 @@ guest() {
     for volume in data1 data2 data3 data4; do
         echo "$volume was here" >"/mnt/$volume/written"
     done
+}
+
+# Before anything was stopped or started by hand.
+as_documented() {
+    # shellcheck source=tests/vm/cases/boot/guest/usr/lib/vm/shown.sh
+    source /usr/lib/vm/shown.sh
+    # As `make install` does into a running system, and a package after it was unpacked.
+    journalctl --update-catalog
+    shown systemctl status bek-unlock@data1
+    shown journalctl -x -u bek-unlock@data1
+    shown bek-unlock status
 }
 
 # What talked to the network for all of them, inside its unit's sandbox.
