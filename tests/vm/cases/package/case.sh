@@ -145,7 +145,7 @@ configured() {
 left() {
     find / /run -xdev -name '*bek-unlock*' ! -path "$DEBS/*" ! -path /etc/bek-unlock \
         ! -path '/run/systemd/generator/bek-unlock@data1.service.wants' \
-        ! -path '/run/systemd/units/*' | sort --unique
+        ! -path '/run/systemd/units/*' ! -path '/run/systemd/propagate/*' | sort --unique
 }
 
 # Somebody works on it.
