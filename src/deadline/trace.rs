@@ -11,112 +11,12 @@ use super::Clock;
 use crate::error::Kind;
 use crate::key::SourceName;
 
+pub use step::{Asked, Doing, Step};
+
+mod step;
+
 /// More steps than a run has that somebody would read: a vault with many keys repeats a few.
 const MOST: usize = 100;
-
-/// What a run is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Doing {
-    /// Asking one key source and trying its keys; the steps below are part of it.
-    Source(SourceName),
-    /// Waiting for the encrypted device.
-    Device,
-    /// Waiting for the header, reading and checking it.
-    Header,
-    /// Waiting for the key disk.
-    KeyDisk,
-    /// Reading a key disk that is there.
-    ReadKeyDisk,
-    /// Asking a service over the network, with all tries.
-    Request(Asked, String),
-    /// Waiting until a KDF has its memory.
-    Memory,
-    /// Trying keys in the keyslots: the KDF.
-    Keyslots,
-    /// Looking at what came out of the device.
-    Content,
-    /// Waiting for a person.
-    Question,
-}
-
-impl Doing {
-    /// The word for it in the report and in the journal.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Source(_) => "source",
-            Self::Device => "device",
-            Self::Header => "header",
-            Self::KeyDisk => "key-disk",
-            Self::ReadKeyDisk => "read-key-disk",
-            Self::Request(asked, _) => asked.as_str(),
-            Self::Memory => "memory",
-            Self::Keyslots => "keyslots",
-            Self::Content => "content",
-            Self::Question => "question",
-        }
-    }
-
-    /// Whether a further one belongs to the one before: keys are many, and so are looks.
-    fn adds_up(&self) -> bool {
-        matches!(self, Self::ReadKeyDisk | Self::Memory | Self::Keyslots)
-    }
-}
-
-/// What is asked of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// An access token.
-    Token,
-    /// The VM's name.
-    VmName,
-    /// A secret.
-    Secret,
-    /// Secrets, or versions of one.
-    List,
-    /// A key, unwrapped.
-    UnwrapKey,
-    /// Something that is changed there.
-    Change,
-}
-
-impl Asked {
-    /// The word for it in the report.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::VmName => "vm-name",
-            Self::Secret => "secret",
-            Self::List => "list",
-            Self::UnwrapKey => "unwrap-key",
-            Self::Change => "change",
-        }
-    }
-}
-
-/// One step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// What was done.
-    pub doing: Doing,
-    /// The key source it was done for.
-    pub source: Option<SourceName>,
-    /// When it began.
-    pub start: Duration,
-    /// When it ended; of several that add up, the last. `None` when it has not.
-    pub end: Option<Duration>,
-    /// How long it took, without what was done between several that add up.
-    pub spent: Duration,
-    /// How often it was tried.
-    pub tries: u32,
-    /// From the first try to the last one.
-    pub retrying: Duration,
-    /// The part of that which went by without a connection.
-    pub offline: Duration,
-    /// Why the last try failed that another one followed.
-    pub problem: Option<String>,
-    /// Why it came to nothing: [`Kind::name`].
-    pub failure: Option<&'static str>,
-}
 
 /// Told what is waited for, as long as it is.
 pub trait Watch {
@@ -203,7 +103,7 @@ impl Trace {
 
     /// A question to a person that stood from `start` to `end`, while other sources were asked.
     pub fn question(&self, start: Duration, end: Duration) {
-        let mut step = new(Doing::Question, Some(SourceName::Prompt), start);
+        let mut step = Step::new(Doing::Question, Some(SourceName::Prompt), start);
         (step.end, step.spent) = (Some(end), end.saturating_sub(start));
         let mut steps = self.steps.borrow_mut();
         if steps.len() < MOST {
@@ -238,7 +138,7 @@ impl Trace {
         let step = match known {
             Some(known) => Some(known),
             None if steps.len() < MOST => {
-                steps.push(new(doing.clone(), source, now));
+                steps.push(Step::new(doing.clone(), source, now));
                 Some(steps.len() - 1)
             }
             None => None,
@@ -283,21 +183,6 @@ impl Trace {
                 step.offline += now.saturating_sub(from);
             }
         }
-    }
-}
-
-fn new(doing: Doing, source: Option<SourceName>, start: Duration) -> Step {
-    Step {
-        doing,
-        source,
-        start,
-        end: None,
-        spent: Duration::ZERO,
-        tries: 1,
-        retrying: Duration::ZERO,
-        offline: Duration::ZERO,
-        problem: None,
-        failure: None,
     }
 }
 
