@@ -74,7 +74,7 @@ pub fn lines(name: &str, run: &Account, slowest: bool) -> Vec<String> {
     let indent = |entry: &Entry| if entry.source.is_some() { "  " } else { "" };
     for entry in &run.steps {
         let text = match entry.step.as_str() {
-            "source" => format!("{}:", source_label(entry.source.as_deref())),
+            "source" => source_label(entry.source.as_deref()).to_owned(),
             _ => format!("{}{}", indent(entry), done(entry)),
         };
         let line = format!(
@@ -83,7 +83,7 @@ pub fn lines(name: &str, run: &Account, slowest: bool) -> Vec<String> {
             seconds(Duration::from_millis(entry.ms)),
             outcome(entry)
         );
-        lines.push(line.trim_end().trim_end_matches(':').to_owned());
+        lines.push(line);
     }
     for cause in run.causes.iter().filter(|_| run.result == "failed") {
         lines.push(format!("    cause: {}", cause.text));

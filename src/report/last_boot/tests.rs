@@ -77,6 +77,14 @@ fn the_steps_stand_below() {
 }
 
 #[test]
+fn a_source_that_failed_says_why() {
+    let mut run = run();
+    run.steps[1].error = Some("metadata-unreachable".to_owned());
+    let line = "       5.3 s    2.2 s  Key Vault: metadata-unreachable";
+    assert_eq!(lines("data3", &run, false)[3], line);
+}
+
+#[test]
 fn the_journal_has_the_steps_in_one_field() {
     assert_eq!(steps(&run()), "device=1000 token=2100/3");
 }
