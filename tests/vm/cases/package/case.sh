@@ -5,6 +5,8 @@
 FLAVOURS=(bookworm trixie)
 STEPS=(installed upgraded removed gone)
 LAID=()
+# An image is made in the guest, which takes a busy machine minutes.
+LIMIT=$((3 * ${BOOT_LIMIT:-0}))
 
 # The tool that makes images; each of the two is there in one of them.
 case ${FLAVOUR:-} in
