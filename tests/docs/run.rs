@@ -50,6 +50,7 @@ const LINES: &[(&str, How)] = &[
         How::Mapped("a_bek_file_opens_what_windows_11_made_on_a_disk_that_is_read_only"),
     ),
     ("attach x DEVICE KEY luks", How::Parsed("words in the place of fields")),
+    ("check", How::Mapped("everything_on_the_way_is_named")),
     ("check data1", How::Mapped("a_person_reads_plain_lines")),
     ("decode", How::Recipe),
     (
