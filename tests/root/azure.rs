@@ -216,7 +216,7 @@ fn a_firewall_and_a_private_link() {
 fn a_secret_that_is_not_there() {
     refuses(vec![], &secret("gone"), "", 4, &["HTTP 404 SecretNotFound (gone)", "recover it"]);
     let options = format!("machine-name=other,vault={VAULT}");
-    let words = ["none of 2 secrets has tags", "no key disk", "machine-name= sets the first"];
+    let words = ["none of 2 secrets has tags", "no key disk", "machine-name= of its line"];
     refuses(vec![], "-", &options, 4, &words);
 }
 
