@@ -103,6 +103,21 @@ fn a_source_that_fails_is_bad_only_where_none_fits() {
 }
 
 #[test]
+fn keys_of_other_volumes_cost_each_boot_time() {
+    let rejected =
+        || Err(Kind::KeyRejected { place: "key disk /dev/sdc1".to_owned(), tried: 3, keyslots: 1 });
+    let entry = entry("UUID=1", |_| {});
+    let beside = |other| {
+        let proof = proof(0, vec![(SourceName::KeyDisk, rejected()), (other, fits())]);
+        about(Topic::Key(SourceName::KeyDisk), &entry, &proof).remove(0)
+    };
+    let (level, text) = beside(SourceName::KeyVault);
+    assert_eq!(level, Level::Warning);
+    assert!(text.ends_with("and each boot tries that first"), "{text}");
+    assert!(!beside(SourceName::Token).1.contains("each boot"));
+}
+
+#[test]
 fn a_volume_that_only_a_person_opens_is_no_failure_where_its_line_asks_for_one() {
     let asked = || vec![(SourceName::KeyDisk, missing())];
     let with_prompt = entry("UUID=1", |options| options.prompt = true);

@@ -165,8 +165,20 @@ fn fitting(source: SourceName, fits: &Fits, answers: &[String]) -> Finding {
 
 fn failing(one: &Asked, kind: &Kind, answers: &[String], all: &[Asked], opens: bool) -> Finding {
     let topic = Topic::Key(one.source);
-    if let (Kind::KeyDiskMissing { .. }, true) = (kind, opens) {
-        return no_key_disk(topic, all);
+    let opened_by = |source| all.iter().any(|asked| asked.source == source && asked.answer.is_ok());
+    match kind {
+        Kind::KeyDiskMissing { .. } if opens => return no_key_disk(topic, all),
+        // Other volumes' keys, more often than not.
+        Kind::KeyRejected { .. }
+            if one.source == SourceName::KeyDisk && opened_by(SourceName::KeyVault) =>
+        {
+            return Finding::warning(
+                topic,
+                format!("{kind}, and each boot tries that first"),
+                "name the secret in the third field of its line, and no key disk is looked at",
+            );
+        }
+        _ => {}
     }
     let level = if opens { Level::Warning } else { Level::Bad };
     let mut finding = Finding::failure(topic, level, kind.clone());

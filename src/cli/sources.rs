@@ -26,7 +26,7 @@ use crate::key::material::{Material, Use};
 use crate::key::prompt::Prompt;
 use crate::key::unwrap::Unwrap;
 use crate::key::vault::{Kek, KeyVault, Lookup, MachineName};
-use crate::key::{Candidate, KeySource, SourceName};
+use crate::key::{AtOnce, Candidate, KeySource, SourceName};
 use crate::mapping::Format;
 use crate::slot;
 use crate::unlock::{Encrypted, Sources};
@@ -37,23 +37,25 @@ pub struct KeySources {
     azure: Rc<RefCell<Azure>>,
     ask: SystemdAskPassword,
     root: PathBuf,
+    /// Whether a key disk is looked for once, and not waited for.
+    at_once: bool,
 }
 
 impl KeySources {
     /// Sources for `volume`; connects to nothing yet.
     pub fn new(root: &Path, volume: &Volume) -> Self {
         let azure = Rc::new(RefCell::new(azure(root, &volume.options)));
-        Self { azure, ask: SystemdAskPassword::default(), root: root.to_owned() }
+        Self { azure, ask: SystemdAskPassword::default(), root: root.to_owned(), at_once: false }
     }
 
-    /// The same for somebody who only looks: what is answered over the network goes into `record`.
-    /// Asks through a process of its own, because that of the boot's units is not theirs.
+    /// The same for somebody who only looks: what is answered over the network goes into `record`,
+    /// and a key disk that is not there is not waited for. Asks through a process of its own, because that of the boot's units is not theirs.
     pub fn witnessed(root: &Path, volume: &Volume, record: Record) -> Self {
         let options = &volume.options;
         let network = Unprivileged::new(options.ca.clone(), Resolver::of_initramfs(root));
         let network = Box::new(Witness::new(Box::new(network), record));
         let azure = Rc::new(RefCell::new(Azure::new(network, settings(options))));
-        Self { azure, ask: SystemdAskPassword::default(), root: root.to_owned() }
+        Self { azure, ask: SystemdAskPassword::default(), root: root.to_owned(), at_once: true }
     }
 
     /// A local source as it is, or unwrapping what it finds where bektab names the KEK.
@@ -185,7 +187,12 @@ impl Sources for KeySources {
         let mut sources: Vec<Box<dyn KeySource + 'a>> = match &volume.key {
             KeySpec::Find | KeySpec::KeyFile(_) => {
                 let wanted = self.wanted(volume, &encrypted.device);
-                vec![self.local(volume, KeyDisk::new(AttachedKeyDisks::default(), wanted))]
+                let disk = KeyDisk::new(AttachedKeyDisks::default(), wanted);
+                // The disk alone: what unwraps a key of it has the time that it needs.
+                vec![match self.at_once {
+                    true => self.local(volume, AtOnce(disk)),
+                    false => self.local(volume, disk),
+                }]
             }
             KeySpec::Path(path) => {
                 vec![self.local(volume, KeyFile::new(SystemFiles, path.clone()))]

@@ -64,7 +64,8 @@ pub struct Fits {
 }
 
 /// Proves `volume`: its device and header as they are now, then each source, for `patience` at the
-/// most where it has to be waited for.
+/// most where it has to be waited for. A key disk that is not there should not be
+/// ([`AtOnce`](crate::key::AtOnce)): whoever checks has it attached.
 ///
 /// `world.luks` must try keys without mapping anything ([`Instead`](crate::mapping::Instead)).
 /// `before` is called with each source before it is asked. A header inside its device is read from
@@ -102,10 +103,7 @@ pub fn prove(
             continue;
         }
         before(name);
-        let own = match name {
-            SourceName::KeyDisk => now,
-            _ => deadline.within(patience),
-        };
+        let own = deadline.within(patience);
         let (luks, memory) = (RefCell::new(&mut *loaded.luks), world.memory);
         let attempt = Attempt { volume, luks, memory, deadline: &own };
         let answer = match attempt.ask(&mut *source, &own, Vec::new()) {
@@ -169,7 +167,7 @@ mod tests {
         assert_eq!(
             events[1..],
             [
-                "ask key-disk for 0 s",
+                "ask key-disk for 15 s",
                 "try \"right\"",
                 "ask key-vault for 15 s",
                 "try \"wrong\"",
@@ -200,7 +198,7 @@ mod tests {
         case.devices.signature = Ok(Some("BitLocker".to_owned()));
         case.format = Format::Bitlk;
         let (proof, events) = case.prove();
-        assert_eq!(events[0], "ask key-disk for 0 s");
+        assert_eq!(events[0], "ask key-disk for 15 s");
         assert_eq!(proof.content.unwrap().unwrap().format(), Some(Format::Bitlk));
     }
 

@@ -100,6 +100,21 @@ fn a_line_of_crypttab_with_our_keyscript_is_proven_like_one_of_bektab() {
 
 #[test]
 #[ignore = "needs namespaces: make check-root"]
+fn a_wrapped_key_on_the_key_disk_is_unwrapped() {
+    let mut setup = Setup::new();
+    let disk = setup.disk.to_str().unwrap().to_owned();
+    let kek = format!("{KEK}/{OLDER}");
+    let words = ["enroll", &disk, "--kek", &kek, "--key-file", "-", "--to-file", "/etc/w.wrapped"];
+    setup.world.run(&[&words[..], &["--name", "data1"]].concat(), key()).good();
+    let wrapped = fs::read("/etc/w.wrapped").unwrap();
+    setup.key_disk(&[("LinuxPassPhraseFileName_1_0", &wrapped)]);
+    setup.bektab("LinuxPassPhraseFileName_1_0", &format!("nofail,_netdev,kek={kek}"));
+    let good = found(&setup.check(&["--json"]).good(), "ok").join("\n");
+    assert!(good.contains("LinuxPassPhraseFileName_1_0, unwrapped opens keyslot 1"), "{good}");
+}
+
+#[test]
+#[ignore = "needs namespaces: make check-root"]
 fn a_line_of_ade_is_opened_by_hand_until_it_is_adopted() {
     let mut setup = Setup::new();
     setup.fstab("");

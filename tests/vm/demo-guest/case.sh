@@ -20,6 +20,13 @@ guest() {
     try tail /mnt/data1/hello.txt /mnt/data2/hello.txt /mnt/data3/hello.txt /mnt/data4/hello.txt
     try bek-unlock status
 
+    title 'What it took so long for'
+    try bek-unlock status --last-boot osencrypt data3
+
+    title 'Whether the next boot will do the same: nothing is opened'
+    # Emulated, an answer of Key Vault may take longer than the 15 s of a real one.
+    try bek-unlock check --timeout 60s
+
     title 'By hand: close data2 and open it again'
     try systemctl stop bek-unlock@data2
     try lsblk --output NAME,SIZE,TYPE,FSTYPE,MOUNTPOINTS /dev/disk/azure/scsi1/lun1
