@@ -25,14 +25,19 @@ pub fn headline(name: &str, run: &Account) -> String {
             format!("failed after {elapsed}: {error}, status {}", run.exit_status)
         }
     };
-    let longest = run.longest().filter(|entry| Duration::from_millis(entry.ms) >= WORTH);
-    let of_it = longest.map_or(String::new(), |entry| {
-        format!(", {} of it {}", seconds(Duration::from_millis(entry.ms)), spent(entry))
-    });
-    format!("{name} {what}{of_it}")
+    format!("{name} {what}{}", most(run))
 }
 
-/// Logs the headline of a run that has ended, with its steps as fields.
+/// What the longest step of a run was, where it is worth a word.
+fn most(run: &Account) -> String {
+    let longest = run.longest().filter(|entry| Duration::from_millis(entry.ms) >= WORTH);
+    longest.map_or(String::new(), |entry| {
+        format!(", {} of it {}", seconds(Duration::from_millis(entry.ms)), spent(entry))
+    })
+}
+
+/// Logs where the time of a run went, with its steps as fields. How it ended is the message's before
+/// this one.
 pub fn log(name: &VolumeName, run: &Account) {
     log::info!(
         target: logger::JOURNAL,
@@ -45,8 +50,13 @@ pub fn log(name: &VolumeName, run: &Account) {
         BEK_ELAPSED_USEC = u64::try_from(run.elapsed().as_micros()).unwrap_or(u64::MAX),
         BEK_START_MSEC = run.start_ms,
         BEK_STEPS = steps(run).as_str();
-        "{}", headline(name.as_str(), run)
+        "{}", message(name.as_str(), run)
     );
+}
+
+/// The journal's line of it.
+fn message(name: &str, run: &Account) -> String {
+    format!("{name}: {} in all{}", seconds(run.elapsed()), most(run))
 }
 
 /// `device=0 header=12 key-disk=1003 token=2100/3 ...`: milliseconds, and tries where they were

@@ -149,18 +149,19 @@ const HERE: &[Here] = &[
     ("adopt --dry-run", &[("crypttab", ADE)], "data1 moves to /etc/bektab"),
     ("initramfs plan", &[("bektab", OS_DISK)], "volume\tosencrypt\n"),
     ("status", &[("bektab", OS_DISK)], "osencrypt"),
-    ("status --last-boot", &[], "volume"),
+    ("status --last-boot", &[], "no volume was opened in this boot"),
     ("status data1", &[("bektab", "data1 UUID=5f1e8a52-0b7c-4c1e-9d35-1f2f6f6b8a10\n")], "data1"),
 ];
 const ADE: &str = "data1 /dev/sdc /mnt/azure_bek_disk/LinuxPassPhraseFileName_1_0 luks,nofail\n";
 const OS_DISK: &str = "osencrypt PARTUUID=0c0a59e2-4b7d-4f0c-8d11-3a5b6c7d8e9f \
                        LinuxPassPhraseFileName discard,x-initrd.attach\n";
 
-/// Runs a line with `etc` in the place of /etc; `None` where no mount namespace is to be had.
+/// Runs a line with `etc` in the place of /etc, and an empty /run; `None` where no mount namespace is to be had.
 fn run(line: &str, etc: &Path) -> Option<Output> {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-euc"]);
-    let script = r#"mount --bind "$0" /etc || exit 111; exec "$@""#;
+    // What runs on this machine left in /run is not this one's.
+    let script = r#"mount --bind "$0" /etc && mount -t tmpfs run /run || exit 111; exec "$@""#;
     let program = env!("CARGO_BIN_EXE_bek-unlock");
     command.arg(script).arg(etc).arg(program).args(line.split(' '));
     let output = command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output();

@@ -73,6 +73,9 @@ namespace_world() {
     for path in /etc /var/lib; do
         throw_away "$scratch" "$path"
     done
+    # The record of what this machine has opened is none of theirs.
+    mkdir -p /run/bek-unlock
+    mount -t tmpfs -o mode=0755 tmpfs /run/bek-unlock
     world
     "$@"
 }

@@ -34,6 +34,15 @@ fn run() -> Account {
 }
 
 #[test]
+fn the_journal_s_line_says_what_took_longest_and_leaves_the_rest_to_the_one_before() {
+    let mut run = run();
+    let service = "data3: 3.3 s in all, 2.1 s of it waiting for the metadata service";
+    assert_eq!(message("data3", &run), service);
+    run.steps.clear();
+    assert_eq!(message("data3", &run), "data3: 3.3 s in all");
+}
+
+#[test]
 fn a_headline_says_what_took_longest() {
     let mut run = run();
     let opened = "data3 opened with Key Vault in 3.3 s";

@@ -33,8 +33,9 @@ block() {
     '
 }
 
-# A clock, an amount, a number and the letter of a disk, which the kernel gives as it finds them, are
-# one word each; blanks that only align are one blank.
+# What an unlock waited for, and whether so long that it said so, is another boot's. A clock, an
+# amount, a number and the letter of a disk, which the kernel gives as it finds them, are one word
+# each; blanks that only align are one blank.
 shape() {
     sed --regexp-extended \
         --expression='s/[0-9a-f]{8,}(-[0-9a-f]{4,})*/ID/g' \
@@ -45,6 +46,7 @@ shape() {
         --expression='s/\bN(ms|us|s|min|h)( N(ms|us|s))*\b/TIME/g' \
         --expression='s/\bN (m?s|min|h|days?)\b/TIME/g' \
         --expression='s/\bN[BKMG]\b/SIZE/g' \
+        --expression='s/(TIME in all), TIME of it .*/\1/' \
         --expression='s/ +/ /g; s/ $//' |
-        sed --expression='/^$/d'
+        sed --expression='/: waiting for .* left$/d; /^$/d'
 }
