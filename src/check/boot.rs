@@ -8,8 +8,9 @@ use crate::config::{Entry, Origin};
 use crate::initramfs::fstab;
 use crate::volume::DeviceSpec;
 
-/// The units that all volumes depend on.
-const SHARED: [&str; 3] = ["bek-unlock@.service", "bek-unlock.target", "cryptsetup.target"];
+/// The units that all volumes depend on. Not cryptsetup.target, which Debian 13 has in a package of
+/// its own: without it volumes are opened by ours.
+const SHARED: [&str; 2] = ["bek-unlock@.service", "bek-unlock.target"];
 
 /// systemd's files, as far as a check asks for them.
 pub trait Units {

@@ -46,7 +46,6 @@ impl Setup {
         for unit in ["bek-unlock@.service", "bek-unlock.target"] {
             fs::copy(source.join(unit), Path::new(UNITS).join(unit)).unwrap();
         }
-        fs::write(Path::new(UNITS).join("cryptsetup.target"), "[Unit]\n").unwrap();
         fs::create_dir_all(Path::new(GENERATOR).parent().unwrap()).unwrap();
         fs::write(GENERATOR, "#!/bin/sh\n").unwrap();
         fs::set_permissions(GENERATOR, fs::Permissions::from_mode(0o755)).unwrap();
