@@ -48,5 +48,18 @@ shape() {
         --expression='s/\bN[BKMG]\b/SIZE/g' \
         --expression='s/(TIME in all), TIME of it .*/\1/' \
         --expression='s/ +/ /g; s/ $//' |
+        without_order_of_start |
         sed --expression='/: waiting for .* left$/d; /^$/d'
+}
+
+# Which of the two starts first, the unit or the journal, is each boot's: with the journal first,
+# "Starting ..." is the journal's, too, with its explanation below; with the unit first, systemctl
+# may notice that the journal does not reach back to it.
+without_order_of_start() {
+    sed --expression='/^Notice: journal has been rotated since unit was started/d' |
+        awk '
+            /^TIME / { starting = /systemd\[N\]: Starting / }
+            !/^(TIME|░░)/ { starting = 0 }
+            !starting
+        '
 }
