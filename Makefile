@@ -87,6 +87,7 @@ check-vm:
 	tests/setup.sh vm
 	tests/budget/run
 	tests/packages/run
+	tests/packages/rpms
 	tests/dracut/images
 	tests/vm/run
 
