@@ -79,6 +79,10 @@ pub fn for_kind(kind: &Kind) -> Vec<String> {
             "the header is in order: neither reformat nor repair it",
             "open it with a newer libcryptsetup, here or on another system",
         ],
+        Kind::HeaderUnusable { reason, .. } if reason.contains("I/O error") => &[
+            "does the disk fail? see: journalctl -k, and the disk in the Azure portal",
+            "a disk made of a snapshot of it opens with the same key",
+        ],
         Kind::HeaderUnusable { .. } => &[
             "is it the right device? compare with: blkid, lsblk -f",
             "does the kernel lack something? see: dmesg, modprobe dm_crypt",
@@ -421,6 +425,8 @@ mod tests {
         let unfinished = "Windows has not finished encrypting or decrypting it";
         assert!(hints(unfinished)[0].contains("manage-bde -status"));
         assert!(hints("it is BitLocker, and its line says luks")[0].starts_with("correct luks"));
+        let failing = hints("it cannot be read: I/O error");
+        assert!(failing[0].starts_with("does the disk fail?"), "{failing:?}");
     }
 
     #[test]

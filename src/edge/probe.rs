@@ -3,10 +3,9 @@
 //! The one place that talks to libblkid. It opens devices read-only and never uses libblkid's
 //! cache or udev's database: both may be missing in an initramfs, and both may be stale.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use libblkid_rs::{BlkidErr, BlkidFltr, BlkidProbe, BlkidSafeprobeRet};
@@ -14,6 +13,11 @@ use libblkid_rs::{BlkidSectors, BlkidSublks, BlkidSublksFlags};
 
 use crate::header::identity::MAGIC as LUKS;
 use crate::recovery::next::SEVERAL;
+
+pub use start::unreadable;
+use start::{begins_with, open};
+
+mod start;
 
 /// The superblock of a device, as far as libblkid knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,12 +71,6 @@ pub fn is_bitlocker(path: &Path) -> bool {
     // The same bytes cannot be both; and a probe is dear beside what else opening LUKS takes.
     let is_luks = begins_with(path, LUKS).unwrap_or(false);
     !is_luks && read_superblock(path, Some("BitLocker")).is_ok_and(|found| found.is_some())
-}
-
-fn begins_with(path: &Path, magic: &[u8; 6]) -> io::Result<bool> {
-    let mut start = [0; 6];
-    open(path)?.read_exact(&mut start)?;
-    Ok(start == *magic)
 }
 
 /// The partition table of the disk at `path`; empty when there is none.
@@ -147,11 +145,6 @@ fn read_superblock(path: &Path, only: Option<&str>) -> io::Result<Option<Superbl
 struct Device {
     probe: BlkidProbe,
     _file: File,
-}
-
-/// Without O_NONBLOCK, opening a CD drive waits for a medium and a FIFO for a writer.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)
 }
 
 impl Device {

@@ -11,6 +11,7 @@ use libcryptsetup_rs::consts::vals::CryptLogLevel;
 use nix::errno::Errno;
 
 use super::version;
+use crate::edge::probe;
 use crate::error::{Kind, printable};
 use crate::header::known;
 
@@ -39,9 +40,7 @@ pub(super) fn said(words: &str) {
 pub(super) fn header_failure(path: &Path, error: &LibcryptErr) -> Kind {
     let said = last_words();
     let reason = match errno(error) {
-        // EINVAL has a dozen reasons, which libcryptsetup tells in words only.
-        Errno::EINVAL if !said.is_empty() => said,
-        Errno::EINVAL => "it is neither LUKS nor BitLocker, or damaged".to_owned(),
+        Errno::EINVAL => invalid(path, said),
         Errno::ENOTBLK | Errno::ENODEV | Errno::ENOENT => "no such device or file".to_owned(),
         Errno::ENOTSUP | Errno::ENOSYS => {
             "the kernel or libcryptsetup lacks what it needs (cipher, device-mapper)".to_owned()
@@ -51,6 +50,16 @@ pub(super) fn header_failure(path: &Path, error: &LibcryptErr) -> Kind {
         _ => text(error),
     };
     Kind::HeaderUnusable { path: path.to_owned(), reason }
+}
+
+/// EINVAL has a dozen reasons, which libcryptsetup tells in words only, and of a disk that fails it
+/// says nothing: "neither LUKS nor BitLocker" would send people to look for a wrong `device`.
+fn invalid(path: &Path, said: String) -> String {
+    match probe::unreadable(path) {
+        Some(errno) => format!("it cannot be read: {}", errno.desc()),
+        None if said.is_empty() => "it is neither LUKS nor BitLocker, or damaged".to_owned(),
+        None => said,
+    }
 }
 
 pub(super) fn internal(call: &'static str, error: &LibcryptErr) -> Kind {

@@ -13,17 +13,20 @@ pub fn cases() -> Vec<GuestCase> {
 const SECOND: u64 = 32;
 const KEYSLOTS: u64 = 64;
 const DATA: u64 = 32_768;
+/// What is said of a disk that fails, which is no wrong device and no damaged header.
+const FAILS: &[&str] =
+    &["no usable header in /dev/", "it cannot be read: I/O error", "does the disk fail?"];
 
 fn header() -> Vec<GuestCase> {
     let new = |fault, what| with_file(Step::Header, fault, what);
     vec![
         new(Fault::DiskError, "the first copy of the header")
             .on(Disk::Error(0, SECOND))
-            .exits(4, &["no usable header in /dev/"]),
+            .exits(4, FAILS),
         new(Fault::DiskError, "both copies of the header")
             .on(Disk::Error(0, KEYSLOTS))
             .timeout(4)
-            .exits(4, &["no usable header in /dev/"]),
+            .exits(4, FAILS),
     ]
 }
 
@@ -49,7 +52,7 @@ fn activate() -> Vec<GuestCase> {
         new(Fault::Slow, "20 ms for each request").on(Disk::Delay(20)),
         new(Fault::DiskError, "the keyslots")
             .on(Disk::Error(KEYSLOTS, DATA))
-            .exits(4, &["no usable header in /dev/"]),
+            .exits(4, &["no usable header in /dev/", "I/O error", "does the disk fail?"]),
         new(Fault::DiskError, "the data only, which nobody reads").on(Disk::Error(DATA, ALL)),
         new(Fault::Garbage, "zeros for keyslots")
             .on(Disk::Zero(KEYSLOTS, DATA))
