@@ -10,6 +10,7 @@
 #   TREE         another system than the flavour's plain one (tree.sh)
 #   LAID         what is laid over it first (default: the program, as installed)
 #   disturb      changes the running emulator, or $NETWORK, before step $1
+#   meanwhile    on the host, while step $1 runs, whose guest ends by itself
 #   inspect      checks on the host afterwards, on $RESULTS
 # and cases/NAME/guest/, files laid over tests/vm/guest. root-case.sh has what
 # cases of the root disk may define besides.
@@ -131,6 +132,7 @@ run_step() {
         cp "$DIR/console.log" "$RESULTS/console-$step.log"
         return
     fi
+    if declare -F meanwhile >/dev/null; then meanwhile "$step"; fi
     end_guest "$DIR" || booted=no
     cp "$DIR/console.log" "$RESULTS/console-$step.log"
     mkdir "$RESULTS/$step"

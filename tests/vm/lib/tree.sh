@@ -23,6 +23,9 @@ readonly PACKAGES=(
     udev
 )
 readonly DRACUT_PACKAGES=(dracut dracut-network lvm2)
+# For the case that boots with a splash. In Debian its units do nothing without `splash` on the kernel
+# command line, and the other cases' images are without it.
+readonly SPLASH_PACKAGES=(plymouth)
 # cryptsetup-initramfs for its keyscripts; without a crypttab it opens nothing.
 readonly INITRAMFS_TOOLS_PACKAGES=(busybox cryptsetup-initramfs initramfs-tools lvm2)
 # What systemd opens crypttab with; in Debian 12 it is in the package systemd.
@@ -72,6 +75,7 @@ build_tree() {
     local flavour=$1 dir=$2 kernel=$3
     local -a packages=("${PACKAGES[@]}")
     case $flavour in
+        bookworm-dracut) packages+=("${DRACUT_PACKAGES[@]}" "${SPLASH_PACKAGES[@]}") ;;
         *-dracut) packages+=("${DRACUT_PACKAGES[@]}") ;;
         *-initramfs-tools) packages+=("${INITRAMFS_TOOLS_PACKAGES[@]}") ;;
         bookworm) ;;
@@ -99,6 +103,7 @@ customization() {
     for unit in "${MASKED[@]}"; do
         printf 'ln -sf /dev/null etc/systemd/system/%s; ' "$unit"
     done
+    printf '[ ! -d etc/dracut.conf.d ] || echo "omit_dracutmodules+=\\" plymouth \\"" >etc/dracut.conf.d/zz-no-plymouth.conf; '
     # A fixed id: no first-boot logic, and journal paths the host can guess.
     printf 'echo b0071d00b0071d00b0071d00b0071d00 >etc/machine-id; '
     printf 'chroot . systemctl enable systemd-networkd.service systemd-networkd-wait-online.service; '
