@@ -309,7 +309,7 @@ fn sources() -> Vec<(String, String)> {
     }
     assert!(found.len() > 80, "only {} sources were found", found.len());
     let test_files = test_files(&found);
-    found.retain(|(file, _)| !test_files.contains(file));
+    found.retain(|(file, _)| !test_files.iter().any(|test| is_of(file, test)));
     found.sort();
     found
 }
@@ -329,6 +329,12 @@ fn test_files(sources: &[(String, String)]) -> BTreeSet<String> {
         }
     }
     found
+}
+
+/// Whether `file` is that module's, or a module's below it.
+fn is_of(file: &str, module: &str) -> bool {
+    let below = file.strip_prefix(module.strip_suffix(".rs").unwrap_or(module));
+    below.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
 }
 
 /// A file up to the tests at its end.
@@ -372,4 +378,6 @@ fn the_reading_finds_what_it_looks_for() {
     assert_eq!(without_tests("a\n#[cfg(test)]\nmod tests {\nb"), "a\n");
     let parent = ("a.rs".to_owned(), "#[cfg(test)]\npub mod fake;\nmod b;\n".to_owned());
     assert_eq!(test_files(&[parent]), set(&["a/fake.rs"]));
+    assert!(is_of("a/tests.rs", "a/tests.rs") && is_of("a/tests/b.rs", "a/tests.rs"));
+    assert!(!is_of("a/tests_of.rs", "a/tests.rs") && !is_of("a.rs", "a/tests.rs"));
 }

@@ -9,6 +9,9 @@ use crate::config::keyscript::{self, Listed};
 use crate::secret::Secret;
 use crate::volume::DeviceSpec;
 
+mod keyscripts;
+mod warned;
+
 const OS: &str = "osencrypt PARTUUID=0c0a LinuxPassPhraseFileName header=/boot/luks/osluksheader";
 
 /// A VM as Azure Disk Encryption leaves it: the root on osencrypt, its header on /boot.
@@ -257,78 +260,6 @@ fn wrapped_keys_go_along_and_plain_ones_stay() {
     );
 }
 
-/// Lines of crypttab, each with our keyscript.
-fn asking(lines: &[&str]) -> Machine {
-    let lines: Vec<String> = lines
-        .iter()
-        .map(|line| format!("{line},keyscript=/usr/lib/bek-unlock/keyscript\n"))
-        .collect();
-    Machine::new("").with(|m| m.crypttab = lines.concat())
-}
-
-#[test]
-fn a_keyscript_gets_what_a_line_of_bektab_would() {
-    let plan = asking(&["a UUID=5f1e none luks"]).plan();
-    assert_eq!((plan.keyscripts.as_slice(), plan.volumes.len()), (&["a".to_owned()][..], 0));
-    assert!(plan.lines.is_empty() && plan.files.is_empty() && plan.network.is_none());
-    assert!(plan.modules.contains("vfat") && plan.modules.contains("dm_crypt"));
-    assert!(plan.render().starts_with("keyscript\ta\n"), "{}", plan.render());
-    assert_eq!(plan.warnings, [""; 0]);
-
-    let kek = "/etc/keys/root luks,kek=https://v.vault.azure.net/keys/k/1";
-    let machine = |key: &[u8]| {
-        let machine = asking(&[&format!("a UUID=5f1e {kek}")]);
-        machine.with(|m| drop(m.files.insert("/etc/keys/root".into(), key.to_vec())))
-    };
-    let wrapped = machine(&[0xfe; 256]).plan();
-    assert!(wrapped.files.contains(Path::new("/etc/keys/root")) && wrapped.warnings.is_empty());
-    assert_eq!(wrapped.network, Some(Network::Always));
-    let plain = machine(b"hunter2").plan();
-    assert!(!plain.files.contains(Path::new("/etc/keys/root")));
-    assert!(plain.warnings[0].contains("is not wrapped, and not copied"), "{:?}", plain.warnings);
-}
-
-#[test]
-fn each_keyscript_s_vault_has_its_authorities() {
-    let lines =
-        ["a UUID=5f1e v.vault.azure.net/secrets/s ca=/etc/own.pem", "b UUID=77aa none luks"];
-    let vault = ["b UUID=77aa none vault=https://v.vault.azure.net"];
-    let files = |lines: &[&str]| {
-        let machine = asking(lines);
-        let machine = machine.with(|m| drop(m.files.insert("/etc/own.pem".into(), Vec::new())));
-        let plan = machine.plan();
-        assert_eq!(plan.warnings, [""; 0]);
-        plan.files.into_iter().map(|file| file.display().to_string()).collect::<Vec<_>>()
-    };
-    assert_eq!(files(&lines), ["/etc/hostname", "/etc/own.pem"]);
-    let both = [lines[0], vault[0]];
-    assert_eq!(files(&both), ["/etc/hostname", "/etc/own.pem", "/etc/ssl/ca.pem"]);
-}
-
-#[test]
-fn a_keyscript_that_will_find_no_key_is_said() {
-    for (line, words) in [
-        ("a UUID=5f1e a/b luks", "a: /etc/crypttab: a file name on the key disk has no /"),
-        ("a UUID=5f1e none header=/boot/luks/h", "a: the header /boot/luks/h is on a file"),
-    ] {
-        let machine = asking(&[line]);
-        let plan = machine.with(|m| drop(m.files.insert("/boot/luks/h".into(), Vec::new()))).plan();
-        assert_eq!((plan.keyscripts.len(), plan.warnings.len()), (1, 1), "{:?}", plan.warnings);
-        assert!(plan.warnings[0].starts_with(words), "{:?}", plan.warnings);
-    }
-}
-
-#[test]
-fn a_keyscript_s_volume_is_opened_once() {
-    // ADE's name and no key make it ADE's line, too.
-    let plan = asking(&["osencrypt UUID=5f1e none luks"]).plan();
-    assert_eq!((names_of(&plan), plan.lines.len()), (vec![], 0));
-    assert_eq!(plan.keyscripts, ["osencrypt"]);
-    let both = asking(&["osencrypt UUID=5f1e none luks"])
-        .with(|m| m.bektab = "osencrypt UUID=5f1e - x-initrd.attach\n".to_owned());
-    assert!(both.warnings()[0].starts_with("osencrypt: line 1 of /etc/crypttab opens it, too"));
-}
-
 #[test]
 fn the_header_decides_the_ciphers() {
     let with = |head: Vec<u8>| {
@@ -353,79 +284,6 @@ fn the_header_decides_the_ciphers() {
     assert!(lacks("vfat", cis)[0].starts_with("/etc/modprobe.d/cis.conf keeps vfat from"));
     assert_eq!(lacks("xts", ModuleState::Unknown), [""; 0]);
     assert_eq!(lacks("dm_mod", ModuleState::Available), [""; 0]);
-}
-
-#[test]
-fn whatever_would_keep_the_image_from_unlocking_is_said() {
-    let os = || Machine::new(&format!("{OS},x-initrd.attach\n"));
-    let says = |machine: Machine, words: &str| {
-        let warnings = machine.warnings();
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].contains(words), "{warnings:?}");
-    };
-    says(
-        os().with(|m| m.files.clear()),
-        "osencrypt: the header /boot/luks/osluksheader is not there; put it there, then: dracut",
-    );
-    says(
-        Machine::new("osencrypt UUID=gone - x-initrd.attach\n"),
-        "osencrypt: no device is UUID=gone now, so the next boot will not find it; mend line 1 of",
-    );
-    // A file system that is not mounted now holds whatever it holds.
-    let unmounted = os().with(|m| {
-        m.files.clear();
-        m.boot.as_mut().unwrap().is_mounted = false;
-    });
-    assert_eq!(unmounted.warnings(), [""; 0]);
-    says(
-        os().with(|m| m.boot.as_mut().unwrap().device = None),
-        "osencrypt: /boot, where the header is, has a file system without UUID",
-    );
-    says(
-        os().with(|m| m.crypttab = "# x\nosencrypt UUID=1 none luks\n".to_owned()),
-        "osencrypt: line 2 of /etc/crypttab opens it, too",
-    );
-    says(
-        os().with(|m| m.command_line = "quiet rd.luks.name=5f=osencrypt\n".to_owned()),
-        "osencrypt: rd.luks.name=5f=osencrypt on the kernel command line opens it, too",
-    );
-    says(
-        os().with(|m| m.bektab += "root2 UUID=5f1e - x-initrd.attach,nofial\n"),
-        "/etc/bektab:2:35: unknown option \"nofial\"; the image will not open it",
-    );
-    let vault = "root UUID=5f1e - x-initrd.attach,vault=https://v.vault.azure.net";
-    says(Machine::new(vault).with(|m| m.authorities = None), "no certificate authorities");
-    let ca = format!("{vault},ca=/etc/own.pem");
-    says(Machine::new(&ca), "the CA bundle /etc/own.pem is not there");
-}
-
-#[test]
-fn ades_own_scripts_beside_ours_are_said() {
-    let hook = "/usr/share/initramfs-tools/hooks/crypt-ade-hook";
-    let both = |machine: Machine| {
-        machine.with(|m| {
-            m.dracut_modules.extend(["91ade", "91adeOnline"].map(str::to_owned));
-            m.files.insert(hook.into(), Vec::new());
-        })
-    };
-    let warnings = |machine: &Machine, tool: Tool| {
-        plan(&machine.configuration(), &machine.keyscripts(), machine, tool).warnings
-    };
-    let os = both(Machine::new(&format!("{OS},x-initrd.attach\n")));
-    let said = warnings(&os, Tool::Dracut);
-    assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("91ade and 91adeOnline") && said[0].ends_with("then: dracut --force"));
-    assert!(said[0].contains("omit_dracutmodules+=\" ade adeOnline \""), "{said:?}");
-    for machine in [os, both(asking(&["a UUID=5f1e none luks"]))] {
-        let said = warnings(&machine, Tool::InitramfsTools);
-        assert_eq!(said.len(), 1, "{said:?}");
-        assert!(said[0].contains(&format!("move {hook} to")), "{said:?}");
-        assert!(said[0].ends_with("then: update-initramfs -u"), "{said:?}");
-    }
-    // Whoever opens nothing is in nobody's way.
-    let none = both(Machine::new("data1 UUID=5f1e - nofail\n"));
-    assert_eq!(warnings(&none, Tool::Dracut), [""; 0]);
-    assert_eq!(warnings(&none, Tool::InitramfsTools), [""; 0]);
 }
 
 #[test]

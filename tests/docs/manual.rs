@@ -165,7 +165,7 @@ fn the_help_fits_a_console() {
 
 /// The constants of `error::exit`.
 pub fn exit_statuses() -> Vec<(String, u8)> {
-    let source = read("src/error.rs");
+    let source = read("src/error/status.rs");
     let module = between(&source, "pub mod exit {", "\n}");
     let constants = module.split("pub const ").skip(1);
     constants

@@ -7,7 +7,7 @@ use super::{between, read, same};
 
 /// The body of a method of `Kind`.
 fn method(signature: &str) -> String {
-    between(&read("src/error.rs"), signature, "\n    }\n").to_owned()
+    between(&read("src/error/status.rs"), signature, "\n    }\n").to_owned()
 }
 
 /// Variant to word, from `Kind::name`.
