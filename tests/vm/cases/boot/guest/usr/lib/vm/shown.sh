@@ -16,13 +16,16 @@ shown() {
 
 same_shape() {
     local documented
-    documented=$(block "$2" <"$SHOWN" | shape)
+    documented=$(document | block "$2" | shape)
     [[ -n $documented ]] || {
         echo "$SHOWN does not show $2"
         return 1
     }
     diff --unified <(echo "$documented") <(shape <"$1")
 }
+
+# Debian's packages have it compressed.
+document() { if [[ -e $SHOWN ]]; then cat "$SHOWN"; else zcat "$SHOWN.gz"; fi; }
 
 # block COMMAND: the indented lines below `# COMMAND`.
 block() {
