@@ -23,6 +23,7 @@ pub mod key_socket;
 pub mod listening;
 pub mod luks;
 pub mod mapping;
+pub mod memfd;
 pub mod memory;
 pub mod mount;
 pub mod mountinfo;

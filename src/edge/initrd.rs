@@ -1,5 +1,5 @@
 //! Images of the initramfs: cpio archives one behind the other, the last one compressed
-//! (kernel.org, "initramfs buffer format").
+//! (kernel.org, "initramfs buffer format"), and unified kernel images with one inside.
 //!
 //! The programs that compressed an image are there to read it; one more copy of each algorithm would
 //! weigh more than all of this program, in every image.
@@ -16,6 +16,8 @@ use crate::check::image::{COMPARED_MAX, Image, plain};
 use crate::edge::host;
 use crate::edge::sysfs::names;
 
+mod uki;
+
 /// The largest archive that is read, unpacked.
 const UNPACKED_MAX: u64 = 8 << 30;
 
@@ -29,8 +31,12 @@ const COMPRESSED: [(&[u8], &str); 6] = [
     (b"\x89LZO", "lzop"),
 ];
 
-/// Where the images of kernels are, for each release below /lib/modules.
+/// Where the images of kernels are, for each release below /lib/modules, in /boot.
 const PLACES: [&str; 3] = ["initrd.img-", "initramfs-", "initrd-"];
+
+/// Where unified kernel images are, which kernel-install(8) makes: below the places in which
+/// distributions mount what the firmware or the boot loader reads.
+const UNIFIED: [&str; 3] = ["boot/efi/EFI/Linux", "efi/EFI/Linux", "boot/EFI/Linux"];
 
 /// The image of each installed kernel below `root`, the newest kernel first: of two that are left
 /// to choose the boot loader's default.
@@ -52,7 +58,8 @@ pub fn installed(root: &Path) -> Vec<(String, PathBuf)> {
             let ids = names_of(&boot).into_iter().map(|id| boot.join(id).join(&release));
             ids.map(|directory| directory.join("initrd")).find(|path| path.is_file())
         };
-        found.or_else(entry).map(|path| (release.clone(), path))
+        let unified = || UNIFIED.iter().find_map(|place| uki::of(&root.join(place), &release));
+        found.or_else(entry).or_else(unified).map(|path| (release.clone(), path))
     };
     releases.into_iter().filter_map(image).collect()
 }
@@ -78,6 +85,9 @@ pub fn read(root: &Path, path: &Path, wants: &dyn Fn(&Path) -> bool) -> io::Resu
         return Err(io::Error::other("not a regular file"));
     }
     let mut reader = BufReader::new(File::open(path)?);
+    if uki::is_program(reader.fill_buf()?) {
+        reader = BufReader::new(uki::initramfs(&mut reader.into_inner()).map_err(short)?);
+    }
     while let Some(start) = next(&mut reader)? {
         if start.starts_with(b"0707") {
             archive(&mut reader, &mut image, wants).map_err(short)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::setup::{Setup, found, tool};
@@ -127,6 +127,35 @@ fn an_image_that_holds_what_it_needs_in_every_compression() {
         assert_eq!((status, good.len()), (Some(0), 1), "{program:?}: {good:?}");
         assert!(good[0].contains(&format!("files for {RELEASE} are in it")), "{good:?}");
     }
+}
+
+#[test]
+#[ignore = "needs namespaces: make check-root"]
+fn a_unified_kernel_image_is_read_by_the_initramfs_inside() {
+    let setup = of_the_root();
+    let mut image = Image::new(&setup);
+    let path = unified(&setup, &image.write(&setup, Some("zstd")), ".initrd");
+    let (status, good) = image_findings(&setup, &path, "ok");
+    assert_eq!((status, good.len()), (Some(0), 1), "{good:?}");
+    let without = unified(&setup, &image.write(&setup, Some("zstd")), ".linux");
+    let (status, bad) = image_findings(&setup, &without, "failed");
+    assert_eq!(status, Some(1));
+    let words = "cannot be read: an EFI program without an initramfs (section .initrd)";
+    assert!(bad[0].contains(words), "{bad:?}");
+    image.put("etc/bektab", "# none\n");
+    let path = unified(&setup, &image.write(&setup, Some("gzip")), ".initrd");
+    let (_, bad) = image_findings(&setup, &path, "failed");
+    assert!(bad[0].contains("it has no line of data1"), "{bad:?}");
+}
+
+/// An EFI program with `image` as that section, as binutils make it, who also make distributions'.
+fn unified(setup: &Setup, image: &Path, section: &str) -> String {
+    let path = setup.world.path("unified.efi").display().to_string();
+    let rename = format!("--rename-section=.data={section}");
+    let format = ["-I", "binary", "-O", "pei-x86-64", "-B", "i386:x86-64", &rename];
+    let files = [image.to_str().unwrap(), &path];
+    tool(&[&["objcopy"][..], &format, &files].concat());
+    path
 }
 
 #[test]

@@ -8,20 +8,17 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use crate::edge::memfd;
 
 /// How much is read at a time. All memory is locked, so the buffer is not the whole header.
 const BLOCK: usize = 64 * 1024;
 
-/// `MFD_NOEXEC_SEAL` of linux/memfd.h, which nix does not know yet.
-const NOEXEC_SEAL: MFdFlags = MFdFlags::from_bits_retain(0x8);
-
 /// Copies the first `extent` bytes of `source`, or all where it has fewer. What is zero takes no
 /// memory: ADE's header has 32 MiB and uses one of them.
 pub fn copy(source: &mut File, extent: u64) -> io::Result<File> {
-    let copy = create()?;
+    let copy = memfd::create("luks-header")?;
     source.seek(SeekFrom::Start(0))?;
     let mut source = source.take(extent);
     let mut block = vec![0; BLOCK];
@@ -45,16 +42,6 @@ pub fn copy(source: &mut File, extent: u64) -> io::Result<File> {
         | SealFlag::F_SEAL_WRITE;
     fcntl(&copy, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(copy)
-}
-
-fn create() -> io::Result<File> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    // Known since Linux 6.3, which may refuse files that could be run (vm.memfd_noexec).
-    let created = match memfd_create("luks-header", flags | NOEXEC_SEAL) {
-        Err(Errno::EINVAL) => memfd_create("luks-header", flags),
-        created => created,
-    };
-    Ok(created?.into())
 }
 
 #[cfg(test)]

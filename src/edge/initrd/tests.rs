@@ -46,6 +46,23 @@ fn the_boot_loader_specification_has_a_directory_for_each_machine() {
 }
 
 #[test]
+fn a_unified_kernel_image_is_its_kernel_s_where_there_is_no_other() {
+    let root = tree(&[
+        "lib/modules/6.12.0/modules.dep",
+        "lib/modules/6.6.0/modules.dep",
+        "lib/modules/6.1.0/modules.dep",
+        "boot/initrd.img-6.1.0",
+        "boot/efi/EFI/Linux/0123-6.12.0+3-1.efi",
+        "boot/efi/EFI/Linux/0123-6.12.0.efi.sig",
+        "boot/efi/EFI/Linux/0123-6.1.0.efi",
+        "boot/efi/EFI/Linux/16.6.0.efi",
+    ]);
+    let found: Vec<PathBuf> = installed(root.path()).into_iter().map(|(_, path)| path).collect();
+    let images = ["boot/efi/EFI/Linux/0123-6.12.0+3-1.efi", "boot/initrd.img-6.1.0"];
+    assert_eq!(found, images.map(|path| root.path().join(path)));
+}
+
+#[test]
 fn zeros_between_archives_are_passed_over() {
     let mut bytes = &[0, 0, 0, 0, 0x28, 0xb5, 0x2f, 0xfd, 1, 2, 3][..];
     assert_eq!(next(&mut bytes).unwrap().unwrap(), [0x28, 0xb5, 0x2f, 0xfd, 1, 2]);
