@@ -16,7 +16,7 @@ use crate::check::image::{COMPARED_MAX, Image, plain};
 use crate::edge::host;
 use crate::edge::sysfs::names;
 
-mod uki;
+pub mod uki;
 
 /// The largest archive that is read, unpacked.
 const UNPACKED_MAX: u64 = 8 << 30;

@@ -27,7 +27,7 @@ pub(super) fn of(directory: &Path, release: &str) -> Option<PathBuf> {
 }
 
 /// Whether a file that begins so may be an EFI program.
-pub(super) fn is_program(start: &[u8]) -> bool {
+pub fn is_program(start: &[u8]) -> bool {
     start.starts_with(b"MZ")
 }
 
@@ -47,8 +47,10 @@ pub(super) fn initramfs(file: &mut File) -> io::Result<File> {
     Ok(inside)
 }
 
-/// Where the section begins in the file, and how many bytes it has.
-fn section(file: &mut (impl Read + Seek)) -> io::Result<Option<(u32, u32)>> {
+/// Where the section begins in the file, and how many bytes it has; `None` where there is none.
+///
+/// Errors: the system's, or that it is no EFI program, in a few words.
+pub fn section(file: &mut (impl Read + Seek)) -> io::Result<Option<(u32, u32)>> {
     let odd = || io::Error::other("a damaged EFI program");
     let mut header = [0; 24];
     let pe = number(&read(file, 0x3c, 4)?, 0).ok_or_else(odd)?;

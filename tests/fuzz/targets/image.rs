@@ -1,10 +1,11 @@
-//! Archives of an initramfs, and what is said of them.
+//! Archives of an initramfs, in a unified kernel image or not, and what is said of them.
 
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use bek_unlock::check::image::{self, Image, Wanted};
 use bek_unlock::edge::host::System;
-use bek_unlock::edge::initrd;
+use bek_unlock::edge::initrd::{self, uki};
 use bek_unlock::initramfs::{Plan, Tool};
 
 use super::{Target, plain};
@@ -21,7 +22,8 @@ pub const INITRD: Target = Target {
         ];
         let microcode = archive(&[("kernel/x86/microcode/a.bin", &[7; 30])]);
         let padded = [microcode, vec![0; 512], archive(&lists)].concat();
-        vec![archive(&lists), padded, archive(&[("conf/initramfs.conf", b"")])]
+        let unified = unified(&archive(&lists));
+        vec![archive(&lists), padded, archive(&[("conf/initramfs.conf", b"")]), unified]
     },
     words: &[
         "070701",
@@ -31,11 +33,14 @@ pub const INITRD: Target = Target {
         "ffffffff",
         "usr/",
         "lib/modules/",
+        "PE\0\0",
+        ".initrd",
         "\0",
     ],
 };
 
 fn initrd(data: &[u8]) {
+    let data = if uki::is_program(data) { inside(data) } else { data };
     let mut image = Image::default();
     let read = initrd::archives(data, &mut image, &image::is_compared);
     let held: usize = image.files.values().map(Vec::len).sum();
@@ -59,6 +64,30 @@ fn initrd(data: &[u8]) {
         plain(&finding.text);
         finding.advice.iter().for_each(|advice| plain(advice));
     }
+}
+
+/// What the table of sections says is the initramfs, as far as it is there.
+fn inside(data: &[u8]) -> &[u8] {
+    let Ok(Some((start, size))) = uki::section(&mut Cursor::new(data)) else { return &[] };
+    let behind = data.get(start as usize..).unwrap_or_default();
+    &behind[..behind.len().min(size as usize)]
+}
+
+/// An EFI program whose one section has `image`.
+fn unified(image: &[u8]) -> Vec<u8> {
+    let (pe, table) = (0x40_u32, 0x40 + 24);
+    let size = u32::try_from(image.len()).unwrap();
+    let mut out = [b"MZ".to_vec(), vec![0; 0x3a]].concat();
+    out.extend(pe.to_le_bytes());
+    out.extend(b"PE\0\0\x64\x86\x01\0");
+    out.resize(table, 0);
+    out.extend(b".initrd\0");
+    for number in [size, 0, size, pe + 24 + 40] {
+        out.extend(number.to_le_bytes());
+    }
+    out.resize(table + 40, 0);
+    out.extend(image);
+    out
 }
 
 /// Files as cpio(5) has them, each with a header of 110 bytes and padded to four.
