@@ -50,8 +50,8 @@ pub(super) fn refused(refusal: &Refusal) -> &'static [&'static str] {
         }
         Refusal::Several { .. } => &["give the object of one disk alone"],
         Refusal::StillWrapped { .. } => &[
-            "only its KEK can open it: give this value to unwrapKey first",
-            "then decode the answer; see: az keyvault key decrypt --help",
+            "only its KEK can open it: bek-unlock recover DEVICE --wrapped FILE asks it",
+            "or send it to unwrapKey and decode the answer: docs/azure.md shows how",
         ],
         Refusal::NoTokens { format: Format::Bitlk } => &["its keys are Windows': manage-bde"],
         Refusal::NoTokens { .. } => &["convert it to LUKS2 first: cryptsetup convert --help"],

@@ -31,6 +31,7 @@ const AZ: &[(&str, &[&str])] = &[
         "role assignment create",
         &["--assignee-object-id", "--assignee-principal-type", "--role", "--scope"],
     ),
+    ("vm extension delete", &["--name", "--resource-group", "--vm-name"]),
     ("vm identity assign", &["--name", "--resource-group"]),
     ("vm show", &["--output", "--query", "-g", "-n"]),
 ];

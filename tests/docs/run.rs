@@ -54,7 +54,7 @@ const LINES: &[(&str, How)] = &[
     ("check data1", How::Mapped("a_person_reads_plain_lines")),
     ("decode", How::Recipe),
     (
-        "enroll /dev/disk/azure/scsi1/lun0 --name data1 --write \
+        "enroll /dev/disk/azure/scsi1/lun0 --name data1 --write --auth az \
          --kek https://VAULT.vault.azure.net/keys/KEK --to-token \
          --to-vault https://VAULT.vault.azure.net",
         How::Emulated,

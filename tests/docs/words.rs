@@ -12,8 +12,16 @@ use super::manual::{exit_statuses, options, section};
 use super::{files, read, root, same};
 
 /// Options of other programs that are written about: none of them is ours.
-const OF_OTHERS: &[&str] =
-    &["--add", "--enabled", "--pbkdf-memory", "--resource", "--setro", "--setrw", "--token-only"];
+const OF_OTHERS: &[&str] = &[
+    "--add",
+    "--batch-mode",
+    "--enabled",
+    "--pbkdf-memory",
+    "--resource",
+    "--setro",
+    "--setrw",
+    "--token-only",
+];
 
 /// What stands before `=` in bold and belongs to crypttab, systemd or a boot loader.
 const WORDS_OF_OTHERS: &[&str] = &[

@@ -99,13 +99,14 @@ fn documented_ways_out_of_ade() {
     let image = world.volume("luks2", None);
     run(
         &world,
-        "enroll /dev/disk/azure/scsi1/lun0 --name data1 --write \
+        "enroll /dev/disk/azure/scsi1/lun0 --name data1 --write --auth az \
          --kek https://VAULT.vault.azure.net/keys/KEK --to-token \
          --to-vault https://VAULT.vault.azure.net",
         &[
             ("/dev/disk/azure/scsi1/lun0", image.to_str().unwrap()),
             ("https://VAULT.vault.azure.net/keys/KEK", &format!("{VAULT}/keys/kek")),
             ("https://VAULT.vault.azure.net", VAULT),
+            ("az", "managed-identity"),
         ],
         &["--key-file", "-"],
         KEY.as_bytes(),
@@ -113,6 +114,17 @@ fn documented_ways_out_of_ade() {
     .good();
     world.opens_by_line().good();
     assert_eq!(world.keyslots(&image).1["tokens"]["0"]["type"], "bek-unlock");
+    // The old key goes: as the page has it, with the keyslot that it opens.
+    let device = image.to_str().unwrap();
+    let backup = world.path("data1.header");
+    let file = ["--header-backup-file", backup.to_str().unwrap()];
+    let saved = cryptsetup(&[&["luksHeaderBackup", device][..], &file].concat(), b"");
+    assert!(saved.status.success(), "{saved:?}");
+    let killed = cryptsetup(&["luksKillSlot", "--batch-mode", device, "0"], b"");
+    assert!(killed.status.success(), "{killed:?}");
+    assert_eq!(world.keyslots(&image).0, [1]);
+    assert!(!world.opens(&image, KEY.as_bytes()) && world.opens(&backup, KEY.as_bytes()));
+    world.opens_by_line().good();
 }
 
 #[test]

@@ -77,6 +77,8 @@ fn a_disk_of_ade_gets_a_key_in_all_three_places() {
     relative.refuses(4, "no/such is not there");
     let other = ["enroll", "/dev/null", "--kek", KEK, "--to-token", "--name", "data1"];
     world.run(&other, b"").refuses(4, "data1 in /etc/bektab is another device");
+    let twice = ["enroll", device, "--kek", KEK, "--to-token", "--name", "data2", "--write"];
+    world.run(&twice, b"").refuses(4, "/etc/bektab has it as data1: give --name data1");
     let again = world.run(&words, KEY.as_bytes());
     again.refuses(4, "/etc/bek-unlock/data1.wrapped is there already: rotate renews keys");
     let words = ["enroll", device, "--kek", KEK, "--to-token", "--key-file", "-"];

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::cli::args::enroll::EnrollArgs;
 use crate::cli::rekey::root;
-use crate::config::{self, Origin};
+use crate::config::{self, Configuration, Entry, Origin};
 use crate::device::Devices;
 use crate::edge::block::BlockDevices;
 use crate::error::Kind;
@@ -23,12 +23,17 @@ pub(super) enum Base {
 impl Base {
     /// Looks for a line of that name.
     ///
-    /// Errors: `NotRekeyable` where it is another device's; those of a line that does not parse.
+    /// Errors: `NotRekeyable` where it is another device's, or the device has a line of another
+    /// name than the one that was given; those of a line that does not parse.
     pub fn find(args: &EnrollArgs, name: &VolumeName, device: &Path) -> Result<Self, Kind> {
         let configuration = config::load(root());
         let entry = match configuration.find(name) {
             Ok(entry) => entry,
-            Err(Kind::NotConfigured { .. }) => return Ok(Self::new(args, name, device)),
+            Err(Kind::NotConfigured { .. }) => {
+                // Two lines would open one disk twice, and what mounts it knows the other name.
+                let known = args.name.as_ref().and_then(|_| line_of(&configuration, device));
+                return known.map_or_else(|| Ok(Self::new(args, name, device)), Err);
+            }
             Err(kind) => return Err(kind),
         };
         let known = BlockDevices::new().find(&entry.volume.device)?;
@@ -97,6 +102,19 @@ impl Base {
         let (Self::Known(volume) | Self::New { volume, .. }) = self;
         &volume.options
     }
+}
+
+/// The refusal of another name for a device that has a line.
+fn line_of(configuration: &Configuration, device: &Path) -> Option<Kind> {
+    let mut devices = BlockDevices::new();
+    let is_of = |entry: &&Entry| {
+        let found = devices.find(&entry.volume.device);
+        found.is_ok_and(|found| found.as_deref() == Some(device))
+    };
+    let Entry { volume, file, .. } = configuration.entries.iter().find(is_of)?;
+    let (name, file) = (&volume.name, file.display());
+    let reason = format!("{file} has it as {name}: give --name {name}");
+    Some(Kind::NotRekeyable { reason })
 }
 
 /// A header's path from the root, which is where a boot looks for it.
