@@ -1,7 +1,8 @@
 //! Asks a person through systemd-ask-password(1): console, plymouth or any agent.
 //!
 //! The tool runs beside this process, which looks at its output and never waits for it. Ended by
-//! SIGTERM, it takes its question back from the agents. Where it asks on the terminal itself, it
+//! SIGTERM, it takes its question back from the agents; it gets one when this process is gone, too.
+//! Where it asks on the terminal itself, it
 //! ends without a word, and the echo has to be switched on again here.
 
 use std::io;
@@ -15,6 +16,7 @@ use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 
 use crate::deadline::Deadline;
+use crate::edge::process;
 use crate::error::Kind;
 use crate::key::prompt::Ask;
 use crate::secret::Secret;
@@ -71,7 +73,9 @@ impl Question {
             left => left.as_secs().max(1),
         };
         let terminal = tcgetattr(io::stdin()).ok();
-        let child = Command::new("/usr/bin/systemd-ask-password")
+        let mut tool = Command::new("/usr/bin/systemd-ask-password");
+        process::ends_with_us(&mut tool);
+        let child = tool
             .env_clear()
             .arg(format!("--timeout={timeout}"))
             .arg(format!("--id=bek-unlock:{volume}"))

@@ -18,7 +18,7 @@ use nix::unistd::{close, geteuid};
 use crate::deadline::Clock;
 use crate::error::Kind;
 
-pub use kernel::end;
+pub use kernel::{end, ends_with_us};
 
 mod kernel;
 

@@ -7,9 +7,11 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use azure_emulator::Change;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::azure::{contoso, secret};
@@ -131,6 +133,25 @@ fn the_question_is_gone_when_the_network_answers() {
     assert_eq!(steps("keyslots"), [(json!("key-vault"), 1)]);
     assert_eq!(steps("question").len(), 1);
     assert_eq!(world.read_and_close(), "hello from v\n");
+}
+
+#[test]
+#[ignore = "needs root: make check-root"]
+fn a_question_goes_with_the_run_that_asks_it() {
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let Some((world, volume)) = busy() else { return };
+        let mut child = start(&world, &volume, "prompt,timeout=600");
+        question(&mut child, &BTreeSet::new());
+        kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+        child.wait().unwrap();
+        // The kernel tells the tool, which takes its question back in its own time.
+        let limit = Instant::now() + Duration::from_secs(20);
+        while !questions().is_empty() {
+            assert!(Instant::now() < limit, "{signal}: the question stands");
+            thread::sleep(Duration::from_millis(20));
+        }
+        world.nothing_is_left();
+    }
 }
 
 #[test]

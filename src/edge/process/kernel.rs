@@ -3,10 +3,14 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 
 /// Keeps what the process writes to, now or later, out of swap. Pages are locked when they are
 /// touched, not every page of every thread's 2 MiB stack.
@@ -50,6 +54,16 @@ fn lock(range: Range<usize>) -> Result<(), Errno> {
         libc::mlock2(range.start as *const libc::c_void, range.len(), libc::MLOCK_ONFAULT)
     };
     Errno::result(result).map(drop)
+}
+
+/// Has `command` get SIGTERM when this process is gone, however it went: what it asks for would be
+/// told to nobody.
+#[expect(unsafe_code, reason = "what runs between fork(2) and execve(2) is unsafe to say")]
+pub fn ends_with_us(command: &mut Command) {
+    // SAFETY: one system call, which allocates nothing and takes no lock (signal-safety(7)).
+    unsafe {
+        command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGTERM)?));
+    }
 }
 
 /// Ends the process with `status`, as soon as what was printed is out.
