@@ -125,6 +125,14 @@ impl Finding {
     }
 }
 
+/// The name of a unit as it is pasted into a shell, which takes a backslash for itself.
+fn in_shell(unit: &str) -> String {
+    match unit.contains('\\') {
+        true => format!("'{unit}'"),
+        false => unit.to_owned(),
+    }
+}
+
 /// Names out of an image or a table of mounts are anybody's text.
 fn shown(text: impl AsRef<str>) -> String {
     printable(text.as_ref(), TEXT_MAX)

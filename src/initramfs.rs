@@ -80,8 +80,18 @@ pub struct Plan {
     pub modules_maybe: BTreeSet<String>,
     /// Whether Key Vault can be needed.
     pub network: Option<Network>,
-    /// What would keep the image from unlocking: ASCII, with place and next step.
-    pub warnings: Vec<String>,
+    /// What is wrong with the image.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that a person has to look at before the next boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// ASCII, with place and next step; begins with the name of the volume that it is about.
+    pub text: String,
+    /// Whether the image leaves that volume closed; else it opens it, later, or while nobody else
+    /// does.
+    pub closed: bool,
 }
 
 /// Plans the image of the system that `host` answers for, in which cryptsetup-initramfs opens the
@@ -113,7 +123,7 @@ pub fn plan(
     competing::ade(&mut plan, host, tool);
     modules::check(&mut plan, host);
     for warning in &mut plan.warnings {
-        *warning = printable(&warning.replace("{rebuild}", tool.rebuild()), 400);
+        warning.text = printable(&warning.text.replace("{rebuild}", tool.rebuild()), 400);
     }
     plan
 }
@@ -128,12 +138,24 @@ fn asked(plan: &mut Plan, image: Configuration, host: &dyn Host) {
             plan.volumes.push(entry.volume.name.clone());
         }
     }
-    plan.warnings.extend(boot.problems.iter().map(|problem| {
-        format!("{problem}; what it is about stays closed; mend the boot loader's configuration")
-    }));
+    for problem in &boot.problems {
+        plan.closed(format!(
+            "{problem}; what it is about stays closed; mend the boot loader's configuration"
+        ));
+    }
 }
 
 impl Plan {
+    /// A volume opens all the same.
+    fn warn(&mut self, text: String) {
+        self.warnings.push(Warning { text, closed: false });
+    }
+
+    /// A volume stays closed.
+    fn closed(&mut self, text: String) {
+        self.warnings.push(Warning { text, closed: true });
+    }
+
     /// One item a line: a word, a tab, a value.
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -155,7 +177,7 @@ impl Plan {
             Some(Network::Maybe) => add("network", "maybe"),
             Some(Network::Never) | None => {}
         }
-        self.warnings.iter().for_each(|warning| add("warning", warning));
+        self.warnings.iter().for_each(|warning| add("warning", &warning.text));
         text
     }
 }

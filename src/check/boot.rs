@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::mounts::{self, Mounts};
-use super::{Finding, Topic};
+use super::{Finding, Level, Topic, in_shell};
 use crate::config::{Entry, Origin};
 use crate::initramfs::fstab;
 use crate::volume::DeviceSpec;
@@ -11,6 +11,12 @@ use crate::volume::DeviceSpec;
 /// The units that all volumes depend on. Not cryptsetup.target, which Debian 13 has in a package of
 /// its own: without it volumes are opened by ours.
 const SHARED: [&str; 2] = ["bek-unlock@.service", "bek-unlock.target"];
+
+/// Who talks to the network for the units of volumes, which have none themselves.
+const NETWORK: [&str; 2] = ["bek-unlock-network.socket", "bek-unlock-network.service"];
+
+/// What answers when systemd-cryptsetup asks.
+const KEY_SERVICE: [&str; 2] = ["bek-unlock-key@.socket", "bek-unlock-key@.service"];
 
 /// systemd's files, as far as a check asks for them.
 pub trait Units {
@@ -63,7 +69,7 @@ fn missing(name: &str, installed: &Installed) -> Option<Finding> {
             format!("{name} is masked by {}", path.display()),
             match name.ends_with("-generator") {
                 true => format!("rm {}", path.display()),
-                false => format!("systemctl unmask {name}"),
+                false => format!("systemctl unmask {}", in_shell(name)),
             },
         )),
         Installed::Missing => Some(Finding::bad(
@@ -86,6 +92,8 @@ pub struct Names {
     pub service: Option<String>,
     /// What answers for its key.
     pub socket: Option<String>,
+    /// What that starts.
+    pub key_service: Option<String>,
     /// What the generator has the service started by.
     pub by: Vec<String>,
 }
@@ -109,6 +117,8 @@ pub struct Boot<'a> {
     pub same: &'a dyn Fn(&DeviceSpec) -> bool,
     /// The same for the volume that is open now, if it is.
     pub opened: &'a dyn Fn(&DeviceSpec) -> bool,
+    /// What it means for the volume when its unit reaches no network; `None` where it needs none.
+    pub without_network: Option<Level>,
 }
 
 impl Boot<'_> {
@@ -124,22 +134,21 @@ impl Boot<'_> {
 
     fn unit(&self, entry: &Entry) -> Vec<Finding> {
         if entry.volume.options.key_only {
-            return self.socket();
+            return self.socket(entry);
         }
         if entry.origin != Origin::Bektab {
             return Vec::new();
         }
         let Some(unit) = &self.names.service else { return vec![too_long()] };
-        if let Installed::Masked(path) = self.units.unit(unit) {
-            let text = format!("{unit} is masked by {}", path.display());
-            return vec![Finding::bad(Topic::Unit, text, format!("systemctl unmask {unit}"))];
+        if let Some(masked) = self.masked(unit) {
+            return vec![masked];
         }
-        let mut found = Vec::new();
+        let mut found = self.network(entry);
         for path in self.units.drop_ins(unit) {
             found.push(Finding::warning(
                 Topic::Unit,
                 format!("{} changes {unit}, and is not judged here", path.display()),
-                format!("see what it comes to: systemctl cat {unit}"),
+                format!("see what it comes to: systemctl cat {}", in_shell(unit)),
             ));
         }
         let text = match self.names.by.as_slice() {
@@ -151,14 +160,45 @@ impl Boot<'_> {
         found
     }
 
+    fn masked(&self, unit: &str) -> Option<Finding> {
+        let installed = self.units.unit(unit);
+        // An instance that is its template's has no file.
+        let is_masked = matches!(installed, Installed::Masked(_));
+        missing(unit, &installed).filter(|_| is_masked)
+    }
+
+    /// What the unit reaches Key Vault through. In the initramfs each run has a process of its own.
+    fn network(&self, entry: &Entry) -> Vec<Finding> {
+        let Some(level) = self.without_network.filter(|_| !entry.volume.options.initrd) else {
+            return Vec::new();
+        };
+        let wrong = NETWORK.iter().filter_map(|name| missing(name, &self.units.unit(name)));
+        wrong
+            .map(|finding| Finding {
+                level,
+                text: format!("{}, so its unit does not reach Key Vault", finding.text),
+                ..finding
+            })
+            .collect()
+    }
+
     /// Who answers when systemd-cryptsetup asks for the key.
-    fn socket(&self) -> Vec<Finding> {
-        let Some(socket) = &self.names.socket else { return vec![too_long()] };
-        if self.units.is_enabled(socket) {
-            return vec![Finding::good(Topic::Unit, format!("{socket} is enabled"))];
+    fn socket(&self, entry: &Entry) -> Vec<Finding> {
+        let (Some(socket), Some(service)) = (&self.names.socket, &self.names.key_service) else {
+            return vec![too_long()];
+        };
+        let mut found: Vec<Finding> =
+            KEY_SERVICE.iter().filter_map(|name| missing(name, &self.units.unit(name))).collect();
+        found.extend([socket, service].into_iter().filter_map(|unit| self.masked(unit)));
+        found.extend(self.network(entry));
+        if !self.units.is_enabled(socket) {
+            let text = format!("{socket} is not enabled: nobody answers for the key");
+            let advice = format!("systemctl enable {}", in_shell(socket));
+            found.push(Finding::bad(Topic::Unit, text, advice));
+        } else if found.is_empty() {
+            found.push(Finding::good(Topic::Unit, format!("{socket} is enabled")));
         }
-        let text = format!("{socket} is not enabled: nobody answers for the key");
-        vec![Finding::bad(Topic::Unit, text, format!("systemctl enable {socket}"))]
+        found
     }
 
     /// Two programs for one mapping race; and a key that is asked for needs somebody who asks.
@@ -174,10 +214,13 @@ impl Boot<'_> {
             let own_line = entry.file == Path::new("/etc/crypttab") && entry.line == number;
             let same_name = first == volume.name.as_str();
             named |= same_name;
+            let device = fields.next().and_then(DeviceSpec::parse);
+            if volume.options.key_only && same_name {
+                found.extend(key_named(number, fields.next()));
+            }
             if volume.options.key_only || own_line {
                 continue;
             }
-            let device = fields.next().and_then(DeviceSpec::parse);
             let what = match (same_name, device.as_ref().is_some_and(self.same)) {
                 (true, _) => "opens it, too",
                 (false, true) => "opens the same device",
@@ -198,4 +241,14 @@ impl Boot<'_> {
         }
         found
     }
+}
+
+/// systemd-cryptsetup asks nobody for a key that its line names.
+fn key_named(number: usize, field: Option<&str>) -> Option<Finding> {
+    let key = field.filter(|field| !["-", "none"].contains(field))?;
+    Some(Finding::warning(
+        Topic::Crypttab,
+        format!("line {number} of /etc/crypttab names the key {key}, which is tried instead"),
+        "write none in its third field, so that bek-unlock is asked",
+    ))
 }

@@ -5,10 +5,13 @@
 //! of what is wrong with one was right when it was made.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::{Finding, Topic};
 use crate::initramfs::{Host, Plan, Tool};
+
+/// As many links as the kernel follows (path_resolution(7)).
+const LINKS_MAX: usize = 40;
 
 /// The largest file that is compared.
 pub const COMPARED_MAX: usize = 64 << 20;
@@ -19,6 +22,8 @@ pub const COMPARED_MAX: usize = 64 << 20;
 pub struct Image {
     /// Every file, link and directory.
     pub paths: BTreeSet<PathBuf>,
+    /// What its links lead to.
+    pub links: BTreeMap<PathBuf, PathBuf>,
     /// The bytes of those that were asked for ([`is_compared`]).
     pub files: BTreeMap<PathBuf, Vec<u8>>,
     /// The release of the kernel whose modules it has.
@@ -80,7 +85,39 @@ impl Image {
     }
 
     fn has(&self, path: &Path) -> bool {
-        self.paths.contains(&plain(path))
+        self.paths.contains(&plain(path)) || self.paths.contains(&self.real(path))
+    }
+
+    fn bytes(&self, path: &Path) -> Option<&Vec<u8>> {
+        self.files.get(&plain(path)).or_else(|| self.files.get(&self.real(path)))
+    }
+
+    /// Where the path leads in the image: /etc/ssl/certs is a link to a directory elsewhere on RHEL
+    /// and Azure Linux, which dracut makes anew in it.
+    fn real(&self, path: &Path) -> PathBuf {
+        let mut real = PathBuf::new();
+        let mut left: Vec<PathBuf> = vec![plain(path)];
+        let mut hops = 0;
+        while let Some(part) = left.pop() {
+            for (index, component) in part.components().enumerate() {
+                match component {
+                    Component::ParentDir => drop(real.pop()),
+                    Component::Normal(name) => real.push(name),
+                    Component::RootDir => real.clear(),
+                    Component::CurDir | Component::Prefix(_) => {}
+                }
+                let here = plain(&real);
+                let Some(target) = self.links.get(&here).filter(|_| hops < LINKS_MAX) else {
+                    continue;
+                };
+                hops += 1;
+                real.pop();
+                left.push(part.components().skip(index + 1).collect());
+                left.push(target.clone());
+                break;
+            }
+        }
+        plain(&real)
     }
 }
 
@@ -184,7 +221,7 @@ fn first(line: &str) -> Option<&str> {
 fn files(found: &mut Vec<Finding>, image: &Image, wanted: &Wanted<'_>) {
     for path in &wanted.plan.files {
         let now = wanted.host.head(path, COMPARED_MAX);
-        match image.files.get(&plain(path)) {
+        match image.bytes(path) {
             Some(held) if *held == now => {}
             // dracut may resolve a link and copy what it points to.
             None if image.has(path) => {}
@@ -200,7 +237,7 @@ fn files(found: &mut Vec<Finding>, image: &Image, wanted: &Wanted<'_>) {
         }
     }
     for (place, now) in wanted.headers {
-        let held = image.files.get(&plain(place));
+        let held = image.bytes(place);
         if held.is_some_and(|held| !now.starts_with(held) && !held.starts_with(now)) {
             let text = format!("{} in it is an older copy of the header", place.display());
             found.push(stale(wanted, &text));
@@ -242,4 +279,32 @@ fn outdated(wanted: &Wanted<'_>, text: &str) -> Finding {
 /// The volume opens with it, today.
 fn stale(wanted: &Wanted<'_>, text: &str) -> Finding {
     Finding::warning(Topic::Image, text, format!("build it anew: {}", wanted.tool.rebuild()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_to_directories_are_followed() {
+        let links = [
+            ("etc/ssl/certs", "../pki/tls/certs"),
+            ("etc/pki/tls/certs/ca-bundle.crt", "/usr/share/pki/ca.pem"),
+            ("lib64", "usr/lib64"),
+            ("loop", "loop"),
+        ];
+        let of = |(from, to): (&str, &str)| (PathBuf::from(from), PathBuf::from(to));
+        let image = Image { links: links.map(of).into(), ..Image::default() };
+        for (path, real) in [
+            ("/etc/ssl/certs/ca-certificates.crt", "etc/pki/tls/certs/ca-certificates.crt"),
+            ("/etc/ssl/certs/ca-bundle.crt", "share/pki/ca.pem"),
+            ("/usr/lib64/x.so", "lib64/x.so"),
+            ("/lib64/x.so", "lib64/x.so"),
+            ("/usr/bin/bek-unlock", "bin/bek-unlock"),
+            ("/loop/x", "loop/x"),
+            ("/etc/../../x", "x"),
+        ] {
+            assert_eq!(image.real(Path::new(path)), Path::new(real), "{path}");
+        }
+    }
 }

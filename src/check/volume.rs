@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::{Finding, Level, Topic};
+use super::{Finding, Level, Topic, in_shell};
 use crate::config::{Entry, Origin};
 use crate::error::Kind;
+use crate::generator::unit_name;
 use crate::key::SourceName;
 use crate::mapping::{Format, Header};
 use crate::unlock::prove::{Asked, Content, Fits, Proof};
@@ -60,12 +61,13 @@ fn line(entry: &Entry) -> Finding {
         _ if options.initrd => format!("{place}, opened in the initramfs"),
         _ if options.noauto => format!("{place}, opened at need only (noauto)"),
         Origin::Crypttab | Origin::AzureCryptMount => {
-            let name = &entry.volume.name;
+            let unit = unit_name::instance("bek-unlock", entry.volume.name.as_str(), "service");
+            let start = unit.map_or_else(String::new, |unit| {
+                format!("; or: systemctl start {}", in_shell(&unit))
+            });
             let text =
                 format!("{place} is Azure Disk Encryption's, and bek-unlock opens it by hand");
-            let advice = format!(
-                "let the boot open it: bek-unlock adopt; or: systemctl start bek-unlock@{name}"
-            );
+            let advice = format!("let the boot open it: bek-unlock adopt{start}");
             return Finding::warning(Topic::Line, text, advice);
         }
         Origin::Bektab | Origin::CommandLine => place,

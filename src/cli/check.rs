@@ -22,14 +22,14 @@ use crate::edge::luks::Libcryptsetup;
 use crate::edge::memory::MachineMemory;
 use crate::edge::process::{self, SystemClock};
 use crate::edge::units::UnitFiles;
-use crate::error::{Error, Goal, Kind};
+use crate::error::{Error, Goal, Kind, printable};
 use crate::generator::plan::Plan;
 use crate::generator::{self, unit_name};
 use crate::initramfs::{Host as _, fstab};
 use crate::mapping::Instead;
 use crate::report::{self, progress};
 use crate::unlock::prove::{self, Proof};
-use crate::volume::{DeviceSpec, Volume, VolumeName};
+use crate::volume::{DeviceSpec, Network, Volume, VolumeName};
 
 mod image;
 
@@ -58,12 +58,15 @@ fn find(args: &CheckArgs) -> Result<Report, Error> {
     let configuration = config::load(root);
     let opened = image::Opened::new(root, &configuration);
     let by_keyscript = opened.keyscripts(&System::new(root, None).crypttab());
-    let entries = chosen(&configuration, by_keyscript, &args.names).map_err(fail)?;
+    let broken_keyscripts = opened.broken();
+    let entries =
+        chosen(&configuration, by_keyscript, &broken_keyscripts, &args.names).map_err(fail)?;
     let patience = args.timeout.0.unwrap_or(Duration::MAX);
     let check = Check::new(root, patience);
     let mut report = Report { machine: check.machine(), volumes: Vec::new() };
     if args.names.is_empty() {
         report.volumes.extend(broken(&configuration));
+        report.volumes.extend(broken_keyscripts.iter().map(|(name, kind)| refused(name, kind)));
     }
     for mut entry in entries {
         // ADE's line of the root disk says nothing of it.
@@ -80,15 +83,18 @@ fn find(args: &CheckArgs) -> Result<Report, Error> {
 fn chosen(
     configuration: &Configuration,
     by_keyscript: Vec<Entry>,
+    broken: &[(String, Kind)],
     names: &[VolumeName],
 ) -> Result<Vec<Entry>, Kind> {
     if !names.is_empty() {
         let keyscript = |name: &VolumeName| {
             by_keyscript.iter().find(|entry| entry.volume.name == *name).cloned()
         };
-        let found = |name| match (configuration.find(name), keyscript(name)) {
-            (Err(Kind::NotConfigured { .. }), Some(entry)) => Ok(entry),
-            (found, _) => found.cloned(),
+        let problem = |name: &VolumeName| broken.iter().find(|(broken, _)| broken == name.as_str());
+        let found = |name| match (configuration.find(name), keyscript(name), problem(name)) {
+            (Err(Kind::NotConfigured { .. }), Some(entry), _) => Ok(entry),
+            (Err(Kind::NotConfigured { .. }), None, Some((_, problem))) => Err(problem.clone()),
+            (found, _, _) => found.cloned(),
         };
         return names.iter().map(found).collect();
     }
@@ -96,7 +102,7 @@ fn chosen(
         |entry: &&Entry| configuration.find(&entry.volume.name).is_ok_and(|first| first == *entry);
     let mut entries: Vec<Entry> = configuration.entries.iter().filter(is_first).cloned().collect();
     entries.extend(by_keyscript);
-    if entries.is_empty() && configuration.problems.is_empty() {
+    if entries.is_empty() && configuration.problems.is_empty() && broken.is_empty() {
         return Err(Kind::Usage("no volume is configured in /etc/bektab".to_owned()));
     }
     Ok(entries)
@@ -110,11 +116,13 @@ fn broken(configuration: &Configuration) -> Vec<Checked> {
         }
         _ => None,
     };
-    let checked = |kind: &Kind| Checked {
-        name: name(kind).unwrap_or_else(|| "-".to_owned()),
-        findings: vec![Finding::failure(Topic::Line, Level::Bad, kind.clone())],
-    };
+    let checked = |kind: &Kind| refused(&name(kind).unwrap_or_else(|| "-".to_owned()), kind);
     configuration.problems.iter().map(checked).collect()
+}
+
+fn refused(name: &str, problem: &Kind) -> Checked {
+    let findings = vec![Finding::failure(Topic::Line, Level::Bad, problem.clone())];
+    Checked { name: printable(name, 80), findings }
 }
 
 /// What all volumes are checked with.
@@ -162,6 +170,7 @@ impl<'a> Check<'a> {
             crypttab: &self.crypttab,
             same: &same,
             opened: &opened,
+            without_network: without_network(volume, &proof, &answers),
         };
         findings.extend(boot.findings(entry));
         Checked { name: volume.name.to_string(), findings }
@@ -196,6 +205,20 @@ impl<'a> Check<'a> {
     }
 }
 
+/// What it means for the volume when nothing is asked over the network: `answers` has what was, for
+/// each source.
+fn without_network(volume: &Volume, proof: &Proof, answers: &[Vec<String>]) -> Option<Level> {
+    let fits = |index: &usize| proof.sources.get(*index).is_some_and(|one| one.answer.is_ok());
+    let (local, remote): (Vec<usize>, Vec<usize>) = (0..answers.len())
+        .filter(fits)
+        .partition(|index| answers.get(*index).is_none_or(Vec::is_empty));
+    match (remote.is_empty(), local.is_empty()) {
+        (false, true) => Some(Level::Bad),
+        _ if volume.network() != Network::Never => Some(Level::Warning),
+        _ => None,
+    }
+}
+
 /// Where the volume is when it is open.
 fn mapped_below(name: &VolumeName) -> std::path::PathBuf {
     let path = name.mapped_path();
@@ -215,6 +238,7 @@ fn same_as(device: Option<&Path>) -> impl Fn(&DeviceSpec) -> bool {
 fn names(plan: &Plan, name: &VolumeName) -> Names {
     let service = unit_name::instance("bek-unlock", name.as_str(), "service");
     let socket = unit_name::instance("bek-unlock-key", name.as_str(), "socket");
+    let key_service = unit_name::instance("bek-unlock-key", name.as_str(), "service");
     let links = plan
         .files
         .iter()
@@ -226,5 +250,5 @@ fn names(plan: &Plan, name: &VolumeName) -> Names {
         })
         .collect();
     by.dedup();
-    Names { service, socket, by }
+    Names { service, socket, key_service, by }
 }

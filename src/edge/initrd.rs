@@ -5,8 +5,10 @@
 //! weigh more than all of this program, in every image.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -17,6 +19,9 @@ use crate::edge::host;
 use crate::edge::sysfs::names;
 
 pub mod uki;
+
+/// The longest target of a link (PATH_MAX).
+const LINK_MAX: u32 = 4096;
 
 /// The largest archive that is read, unpacked.
 const UNPACKED_MAX: u64 = 8 << 30;
@@ -41,27 +46,48 @@ const UNIFIED: [&str; 3] = ["boot/efi/EFI/Linux", "efi/EFI/Linux", "boot/EFI/Lin
 /// The image of each installed kernel below `root`, the newest kernel first: of two that are left
 /// to choose the boot loader's default.
 pub fn installed(root: &Path) -> Vec<(String, PathBuf)> {
+    let image = |release: String| of(root, &release).map(|path| (release, path));
+    releases(root).into_iter().filter_map(image).collect()
+}
+
+/// The newest kernel, where it has no image: one that a full /boot left without, for a boot loader
+/// starts it all the same.
+pub fn without(root: &Path) -> Option<String> {
+    let is_kernel = |release: &String| {
+        // Modules that were left behind are no kernel.
+        let module = format!("lib/modules/{release}/vmlinuz");
+        let places = [format!("boot/vmlinuz-{release}"), format!("usr/{module}"), module];
+        places.iter().any(|place| root.join(place).exists())
+    };
+    let newest = releases(root).into_iter().find(is_kernel)?;
+    of(root, &newest).is_none().then_some(newest)
+}
+
+/// The releases of the kernels that have modules, the newest first.
+fn releases(root: &Path) -> Vec<String> {
     let mut releases: Vec<String> = ["lib/modules", "usr/lib/modules"]
         .iter()
         .flat_map(|place| names(&root.join(place)))
         .collect();
     releases.sort_by_key(|release| std::cmp::Reverse(numbers(release)));
     releases.dedup();
+    releases
+}
+
+/// The image of a kernel.
+fn of(root: &Path, release: &str) -> Option<PathBuf> {
     let boot = root.join("boot");
-    let image = |release: String| {
-        let names = PLACES
-            .iter()
-            .flat_map(|prefix| [format!("{prefix}{release}"), format!("{prefix}{release}.img")]);
-        let found = names.map(|name| boot.join(name)).find(|path| path.is_file());
-        // The Boot Loader Specification's place has the machine's id in it.
-        let entry = || {
-            let ids = names_of(&boot).into_iter().map(|id| boot.join(id).join(&release));
-            ids.map(|directory| directory.join("initrd")).find(|path| path.is_file())
-        };
-        let unified = || UNIFIED.iter().find_map(|place| uki::of(&root.join(place), &release));
-        found.or_else(entry).or_else(unified).map(|path| (release.clone(), path))
+    let names = PLACES
+        .iter()
+        .flat_map(|prefix| [format!("{prefix}{release}"), format!("{prefix}{release}.img")]);
+    let found = names.map(|name| boot.join(name)).find(|path| path.is_file());
+    // The Boot Loader Specification's place has the machine's id in it.
+    let entry = || {
+        let ids = names_of(&boot).into_iter().map(|id| boot.join(id).join(release));
+        ids.map(|directory| directory.join("initrd")).find(|path| path.is_file())
     };
-    releases.into_iter().filter_map(image).collect()
+    let unified = || UNIFIED.iter().find_map(|place| uki::of(&root.join(place), release));
+    found.or_else(entry).or_else(unified)
 }
 
 fn names_of(directory: &Path) -> Vec<String> {
@@ -148,6 +174,10 @@ fn archive(
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes)?;
             image.files.insert(path.clone(), bytes);
+        } else if mode & 0o170_000 == 0o120_000 && size <= LINK_MAX {
+            let mut target = Vec::new();
+            entry.read_to_end(&mut target)?;
+            image.links.insert(path.clone(), OsString::from_vec(target).into());
         }
         image.paths.insert(path);
         entry.finish()?;

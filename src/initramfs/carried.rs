@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use super::host::{FileState, Host, Place};
-use super::{Plan, modules};
+use super::{Plan, Warning, modules};
 use crate::azure::wrapped;
 use crate::config::keyscript::Listed;
 use crate::config::{Entry, render};
@@ -22,7 +22,7 @@ pub(super) fn carry(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
             plan.lines.push(line);
             plan.volumes.push(volume.name);
         }
-        Err(reason) => plan.warnings.push(format!(
+        Err(reason) => plan.closed(format!(
             "{reason}; the image will not open it; see {}:{}",
             entry.file.display(),
             entry.line
@@ -37,7 +37,7 @@ pub(super) fn keyscript(plan: &mut Plan, line: &Listed, host: &dyn Host) {
     let volume = match &line.volume {
         Ok(volume) => volume,
         Err(problem) => {
-            plan.warnings.push(format!(
+            plan.closed(format!(
                 "{}: {problem}; the keyscript will find no key; mend that line, then: {{rebuild}}",
                 line.name
             ));
@@ -49,7 +49,7 @@ pub(super) fn keyscript(plan: &mut Plan, line: &Listed, host: &dyn Host) {
     if let Some(HeaderSpec::Path(path) | HeaderSpec::On { path, .. }) = &volume.options.header
         && is_elsewhere
     {
-        plan.warnings.push(format!(
+        plan.closed(format!(
             "{}: the header {} is on a file system of its own, which cryptsetup-initramfs does \
              not mount; write a line in bektab instead",
             volume.name,
@@ -80,7 +80,7 @@ fn ciphers(plan: &mut Plan, volume: &Volume, host: &dyn Host) {
     // Not through libcryptsetup, which may mend the header it loads: building changes no disk.
     let header = identity::read(&mut Cursor::new(head)).ok();
     if header.as_ref().is_some_and(|header| header.reencryption != Reencryption::None) {
-        plan.warnings.push(format!(
+        plan.warn(format!(
             "{}: a reencryption is under way; let it end before the next boot",
             volume.name
         ));
@@ -105,12 +105,12 @@ fn header(plan: &mut Plan, volume: &Volume, header: HeaderSpec, host: &dyn Host)
         (FileState::Device, _) => {}
         (state, Place::Separate(file_system)) => {
             if state == FileState::Missing && file_system.is_mounted {
-                missing(plan, volume, "the header", &path);
+                plan.closed(missing(volume, "the header", &path));
             }
             modules::file_system(plan, file_system.kind.as_deref());
             match file_system.device {
                 Some(device) => return HeaderSpec::On { path: file_system.path, device },
-                None => plan.warnings.push(format!(
+                None => plan.closed(format!(
                     "{name}: {}, where the header is, has a file system without UUID; give it \
                      one in fstab, or write header=PATH:DEVICE",
                     file_system.point.display()
@@ -120,10 +120,10 @@ fn header(plan: &mut Plan, volume: &Volume, header: HeaderSpec, host: &dyn Host)
         (FileState::File, Place::Root) => {
             plan.files.insert(path.clone());
         }
-        (FileState::Missing, Place::Root) => missing(plan, volume, "the header", &path),
-        (FileState::Unusable(reason), Place::Root) => plan
-            .warnings
-            .push(format!("{name}: the header {} cannot be copied: {reason}", path.display())),
+        (FileState::Missing, Place::Root) => plan.closed(missing(volume, "the header", &path)),
+        (FileState::Unusable(reason), Place::Root) => {
+            plan.closed(format!("{name}: the header {} cannot be copied: {reason}", path.display()))
+        }
     }
     HeaderSpec::Path(path)
 }
@@ -131,34 +131,34 @@ fn header(plan: &mut Plan, volume: &Volume, header: HeaderSpec, host: &dyn Host)
 /// A wrapped key is harmless and goes along; a key in the clear stays out of the image, which lies
 /// on an unencrypted /boot. `kek=` alone proves nothing: with it a plain key opens the volume, too.
 fn key(plan: &mut Plan, volume: &Volume, host: &dyn Host) {
-    match &volume.key {
-        KeySpec::Find | KeySpec::KeyFile(_) => modules::key_disk(plan),
-        KeySpec::Path(path) if volume.options.kek.is_some() => match host.file(path) {
-            FileState::File if is_wrapped(volume, path, host) => {
-                plan.files.insert(path.clone());
-            }
-            FileState::File => plan.warnings.push(format!(
-                "{}: the key {} is not wrapped, and not copied, the image is not encrypted; wrap \
-                 it, or use the key disk or Key Vault",
-                volume.name,
-                path.display()
-            )),
-            FileState::Missing => missing(plan, volume, "the wrapped key", path),
-            FileState::Device => {}
-            FileState::Unusable(reason) => plan.warnings.push(format!(
-                "{}: the wrapped key {} cannot be copied: {reason}",
-                volume.name,
-                path.display()
-            )),
-        },
-        KeySpec::Path(path) => plan.warnings.push(format!(
-            "{}: the key {} is not copied, the image is not encrypted; wrap it and write kek=, or \
-             use the key disk or Key Vault",
-            volume.name,
-            path.display()
-        )),
-        KeySpec::Secret(_) => {}
-    }
+    let KeySpec::Path(path) = &volume.key else {
+        if let KeySpec::Find | KeySpec::KeyFile(_) = &volume.key {
+            modules::key_disk(plan);
+        }
+        return;
+    };
+    let (name, shown) = (&volume.name, path.display());
+    let text = match host.file(path) {
+        _ if volume.options.kek.is_none() => format!(
+            "{name}: the key {shown} is not copied, the image is not encrypted; wrap it and write \
+             kek=, or use the key disk or Key Vault"
+        ),
+        FileState::File if is_wrapped(volume, path, host) => {
+            plan.files.insert(path.clone());
+            return;
+        }
+        FileState::File => format!(
+            "{name}: the key {shown} is not wrapped, and not copied, the image is not encrypted; \
+             wrap it, or use the key disk or Key Vault"
+        ),
+        FileState::Missing => missing(volume, "the wrapped key", path),
+        FileState::Device => return,
+        FileState::Unusable(reason) => {
+            format!("{name}: the wrapped key {shown} cannot be copied: {reason}")
+        }
+    };
+    let others = volume.options.vault.is_some() || volume.options.prompt;
+    plan.warnings.push(Warning { text, closed: !others });
 }
 
 /// As key/unwrap.rs tells one when the volume is opened; A256KW has hardly a shape of its own.
@@ -181,23 +181,26 @@ fn network(plan: &mut Plan, volume: &Volume, host: &dyn Host) {
         plan.files.insert(HOSTNAME.into());
     }
     let authorities = volume.options.ca.clone().or_else(|| host.authorities());
-    match authorities {
-        None => plan.warnings.push(format!(
+    let text = match authorities {
+        None => format!(
             "{}: no certificate authorities, so Key Vault cannot be asked; install \
              ca-certificates, then: {{rebuild}}",
             volume.name
-        )),
+        ),
         Some(path) if host.file(&path) == FileState::File => {
             plan.files.insert(path);
+            return;
         }
-        Some(path) => missing(plan, volume, "the CA bundle", &path),
-    }
+        Some(path) => missing(volume, "the CA bundle", &path),
+    };
+    let closed = need == Network::Always && !volume.options.prompt;
+    plan.warnings.push(Warning { text, closed });
 }
 
-fn missing(plan: &mut Plan, volume: &Volume, what: &str, path: &Path) {
-    plan.warnings.push(format!(
+fn missing(volume: &Volume, what: &str, path: &Path) -> String {
+    format!(
         "{}: {what} {} is not there; put it there, then: {{rebuild}}",
         volume.name,
         path.display()
-    ));
+    )
 }

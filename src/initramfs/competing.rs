@@ -18,7 +18,7 @@ pub(super) fn warn(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
         if fields.next() != Some(name.as_str()) || entry.origin == Origin::Crypttab {
             continue;
         }
-        plan.warnings.push(format!(
+        plan.warn(format!(
             "{name}: line {number} of /etc/crypttab opens it, too; remove that line, then: \
              {{rebuild}}"
         ));
@@ -31,7 +31,7 @@ pub(super) fn warn(plan: &mut Plan, entry: &Entry, host: &dyn Host) {
     plan.luks_uuids.extend(ours.map(str::to_ascii_lowercase));
     for word in host.command_line().split_ascii_whitespace() {
         if competes(word, name.as_str(), uuid.as_deref()) {
-            plan.warnings.push(format!(
+            plan.warn(format!(
                 "{name}: {word} on the kernel command line opens it, too; remove that word from \
                  the boot loader's configuration"
             ));
@@ -57,7 +57,7 @@ pub(super) fn ade(plan: &mut Plan, host: &dyn Host, tool: Tool) {
         Tool::Dracut => dracut(host),
         Tool::InitramfsTools => initramfs_tools(host),
     };
-    plan.warnings.extend(warning);
+    warning.into_iter().for_each(|text| plan.warn(text));
 }
 
 fn dracut(host: &dyn Host) -> Option<String> {

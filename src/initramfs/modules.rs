@@ -6,8 +6,8 @@
 //! from SCSI to NVMe and network cards from one driver to the next, so drivers do not follow the
 //! machine that builds.
 
-use super::Plan;
 use super::host::{Host, ModuleState};
+use super::{Plan, Warning};
 use crate::header::identity::Needs;
 
 /// Whatever the volumes are.
@@ -63,21 +63,22 @@ pub(super) fn ciphers(plan: &mut Plan, needs: Option<&Needs>) {
 /// Warns of what the kernel lacks, or may not load.
 pub(super) fn check(plan: &mut Plan, host: &dyn Host) {
     for name in plan.modules.clone() {
-        let consequence = match name.as_str() {
-            "vfat" => "the key disk is read without it, which takes longer",
-            _ => "no volume opens without it",
+        let (closed, consequence) = match name.as_str() {
+            "vfat" => (false, "the key disk is read without it, which takes longer"),
+            _ => (true, "no volume opens without it"),
         };
-        match host.module(&name) {
-            ModuleState::Available | ModuleState::Unknown => {}
-            ModuleState::Blocked(file) => plan.warnings.push(format!(
+        let text = match host.module(&name) {
+            ModuleState::Available | ModuleState::Unknown => continue,
+            ModuleState::Blocked(file) => format!(
                 "{} keeps {name} from being loaded; {consequence}; allow it, then: {{rebuild}}",
                 file.display()
-            )),
-            ModuleState::Missing => plan.warnings.push(format!(
+            ),
+            ModuleState::Missing => format!(
                 "the kernel has no {name}; {consequence}; install the kernel's modules, then: \
                  {{rebuild}}"
-            )),
-        }
+            ),
+        };
+        plan.warnings.push(Warning { text, closed });
     }
 }
 

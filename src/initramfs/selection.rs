@@ -7,6 +7,7 @@
 //! listens for systemd's question, so beside `x-initrd.attach` the word means the booted system
 //! alone, and the image opens the volume itself.
 
+use super::Warning;
 use super::host::{Host, Stack};
 use crate::config::keyscript::Listed;
 use crate::config::{Configuration, Entry, Origin};
@@ -21,7 +22,7 @@ pub(super) struct Selection {
     /// In the order in which they are configured.
     pub entries: Vec<Entry>,
     /// For [`Plan::warnings`](super::Plan::warnings).
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// Chooses among the lines of `configuration`; cryptsetup-initramfs asks our keyscript for the keys
@@ -42,28 +43,30 @@ pub(super) fn select(
         }
         if volume.options.key_only && !volume.options.initrd {
             if keyscripts.iter().all(|line| line.name != volume.name.as_str()) {
-                warnings.push(unanswered(entry));
+                warnings.push(Warning { text: unanswered(entry), closed: true });
             }
             continue;
         }
         if !volume.options.initrd && entry.origin == Origin::Bektab {
-            warnings.push(format!(
+            let text = format!(
                 "{}: the root stands on it; taken in, but write x-initrd.attach on line {} of {}",
                 volume.name,
                 entry.line,
                 entry.file.display()
-            ));
+            );
+            warnings.push(Warning { text, closed: false });
         }
         // The root runs on it, so its device is there, under whatever name.
         if is_below_root(volume, &stack) && !host.device(&volume.device) {
-            warnings.push(format!(
+            let text = format!(
                 "{}: no device is {} now, so the next boot will not find it; mend line {} of {}, \
                  then: {{rebuild}}",
                 volume.name,
                 volume.device,
                 entry.line,
                 entry.file.display()
-            ));
+            );
+            warnings.push(Warning { text, closed: true });
         }
         // Whatever is not the root's may wait until somebody asks for it.
         let noauto = volume.options.noauto && !is_below_root(volume, &stack);
@@ -79,11 +82,12 @@ pub(super) fn select(
         }
     }
     if entries.is_empty() && !configuration.entries.is_empty() {
-        warnings.extend(stack.unknown.iter().map(|device| {
-            format!(
+        warnings.extend(stack.unknown.iter().map(|device| Warning {
+            text: format!(
                 "the root is on {device}, which cannot be followed here; if it stands on a volume \
                  of bektab, write x-initrd.attach on its line, then: {{rebuild}}"
-            )
+            ),
+            closed: false,
         }));
     }
     Selection { entries, warnings }
@@ -113,17 +117,15 @@ fn is_below_root(volume: &Volume, stack: &Stack) -> bool {
 }
 
 /// What a line that does not parse means for the image; nothing when it is none of its volumes.
-fn refused(problem: &Kind, stack: &Stack) -> Option<String> {
-    match problem {
-        Kind::Configuration(diagnostic) => {
-            let name = diagnostic.text.split_whitespace().next().unwrap_or_default();
-            let is_meant = diagnostic.text.contains("x-initrd.attach")
-                || name == OS_MAPPER
-                || stack.mappings.iter().any(|mapping| mapping == name);
-            is_meant.then(|| {
-                format!("{problem}; the image will not open it; mend it, then: {{rebuild}}")
-            })
-        }
-        _ => Some(format!("{problem}; what it says is not in the image")),
-    }
+fn refused(problem: &Kind, stack: &Stack) -> Option<Warning> {
+    let Kind::Configuration(diagnostic) = problem else {
+        let text = format!("{problem}; what it says is not in the image");
+        return Some(Warning { text, closed: true });
+    };
+    let name = diagnostic.text.split_whitespace().next().unwrap_or_default();
+    let is_meant = diagnostic.text.contains("x-initrd.attach")
+        || name == OS_MAPPER
+        || stack.mappings.iter().any(|mapping| mapping == name);
+    let text = format!("{problem}; the image will not open it; mend it, then: {{rebuild}}");
+    is_meant.then_some(Warning { text, closed: true })
 }

@@ -2,12 +2,12 @@
 //! unlock that would fail.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::setup::{GENERATOR, Setup, UNITS, found};
+use crate::setup::{GENERATOR, Setup, UNITS, found, key};
 use crate::world::{KEK, OLDER, VAULT, contoso};
 
 /// Asserts that the report has one bad finding, beginning and advising like this, and its status.
@@ -196,10 +196,93 @@ fn faults_of_units() {
     assert!(warnings[0].contains("mine.conf changes bek-unlock@data1.service"), "{warnings:?}");
     drop(setup);
 
+    // ADE's names have hyphens, and systemd's backslash is the shell's, too.
     let setup = Setup::new();
-    setup.bektab(&format!("{VAULT}/secrets/ade"), "nofail,key-only");
-    setup.crypttab("data1 /dev/sdc none luks\n");
-    fails(setup, 1, "bek-unlock-key@data1.socket is not enabled", "systemctl enable");
+    setup.lines(&[&format!("data-1 {} {VAULT}/secrets/ade nofail", setup.disk.display())]);
+    setup.fstab("");
+    setup.mask(&unit("bek-unlock@data\\x2d1.service"));
+    fails(setup, 1, "is masked by", "systemctl unmask 'bek-unlock@data\\x2d1.service'");
+}
+
+#[test]
+#[ignore = "needs namespaces: make check-root"]
+fn faults_of_what_talks_to_the_network() {
+    let unit = |name: &str| format!("{UNITS}/{name}");
+    let closed = "so its unit does not reach Key Vault";
+    for name in ["bek-unlock-network.socket", "bek-unlock-network.service"] {
+        let setup = Setup::new();
+        setup.mask(&unit(name));
+        fails(setup, 1, closed, &format!("systemctl unmask {name}"));
+        let setup = Setup::new();
+        fs::remove_file(unit(name)).unwrap();
+        fails(setup, 1, closed, "install bek-unlock");
+    }
+    // A volume whose key is on a disk opens without, today.
+    let mut setup = Setup::new();
+    setup.key_disk(&[("LinuxPassPhraseFileName_1_0", key())]);
+    setup.bektab("-", &format!("nofail,_netdev,vault={VAULT},machine-name=root-ring"));
+    setup.mask(&unit("bek-unlock-network.socket"));
+    let warnings = found(&setup.check(&["--json"]).good(), "warning");
+    assert!(warnings.len() == 1 && warnings[0].contains(closed), "{warnings:?}");
+    setup.bektab("LinuxPassPhraseFileName_1_0", "nofail");
+    let run = setup.check(&["--json"]).good();
+    assert_eq!(found(&run, "warning"), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs namespaces: make check-root"]
+fn faults_of_who_answers_for_a_key() {
+    let unit = |name: &str| format!("{UNITS}/{name}");
+    let key_only = || {
+        let setup = Setup::new();
+        setup.bektab(&format!("{VAULT}/secrets/ade"), "nofail,key-only");
+        setup.crypttab("data1 /dev/sdc none luks\n");
+        setup
+    };
+    fails(key_only(), 1, "bek-unlock-key@data1.socket is not enabled", "systemctl enable");
+    let enabled = || {
+        let setup = key_only();
+        let wants = unit("systemd-cryptsetup@data1.service.wants");
+        fs::create_dir_all(&wants).unwrap();
+        symlink(unit("bek-unlock-key@.socket"), format!("{wants}/bek-unlock-key@data1.socket"))
+            .unwrap();
+        setup
+    };
+    enabled().check(&["--json"]).good();
+    for name in [
+        "bek-unlock-key@data1.socket",
+        "bek-unlock-key@data1.service",
+        "bek-unlock-key@.socket",
+        "bek-unlock-key@.service",
+    ] {
+        let setup = enabled();
+        setup.mask(&unit(name));
+        fails(setup, 1, &format!("{name} is masked"), "systemctl unmask");
+    }
+    let setup = enabled();
+    fs::remove_file(unit("bek-unlock-key@.service")).unwrap();
+    fails(setup, 1, "bek-unlock-key@.service is not installed", "install bek-unlock");
+    let setup = enabled();
+    setup.crypttab("data1 /dev/sdc /etc/keys/data1 luks\n");
+    let warnings = found(&setup.check(&["--json"]).good(), "warning");
+    assert!(warnings[0].contains("names the key /etc/keys/data1, which is tried"), "{warnings:?}");
+}
+
+#[test]
+#[ignore = "needs namespaces: make check-root"]
+fn faults_of_lines_with_our_keyscript() {
+    let script = "luks,initramfs,keyscript=/usr/lib/bek-unlock/keyscript";
+    let crypttab = format!("root /dev/sda3 {VAULT}/secretz/x {script}\n");
+    // Beside a good line, and alone.
+    let setup = Setup::new();
+    setup.crypttab(&crypttab);
+    let run = setup.check(&["--json"]);
+    let bad = found(&run, "failed").join("\n");
+    assert!(run.status == Some(1) && bad.contains("line /etc/crypttab"), "{bad}");
+    fs::remove_file("/etc/bektab").unwrap();
+    let alone = setup.check(&[]).refuses(1, "cannot vouch for the next boot");
+    assert!(alone.stdout.contains("/etc/crypttab: unknown path"), "{alone:?}");
+    setup.check(&["root"]).refuses(1, "/etc/crypttab");
 }
 
 #[test]

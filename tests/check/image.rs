@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::setup::{Setup, found, tool};
+use crate::setup::{Setup, found, key, tool};
 use crate::world::{VAULT, with_input};
 
 const RELEASE: &str = "6.1.0-18-cloud-amd64";
@@ -14,6 +14,7 @@ const RELEASE: &str = "6.1.0-18-cloud-amd64";
 /// Files of an image by path.
 struct Image {
     files: BTreeMap<String, Vec<u8>>,
+    links: BTreeMap<String, String>,
 }
 
 impl Image {
@@ -24,7 +25,7 @@ impl Image {
             let values = plan.lines().filter_map(|line| line.split_once('\t'));
             values.filter(|(key, _)| *key == word).map(|(_, value)| value.to_owned()).collect()
         };
-        let mut image = Self { files: BTreeMap::new() };
+        let mut image = Self { files: BTreeMap::new(), links: BTreeMap::new() };
         image.put("conf/initramfs.conf", "");
         image.put(
             "usr/bin/bek-unlock",
@@ -57,11 +58,12 @@ impl Image {
     /// As one archive, compressed by `program` if any, behind one that is not, as microcode is.
     fn write(&self, setup: &Setup, program: Option<&str>) -> PathBuf {
         let mut bytes =
-            archive(&[("kernel/x86/microcode/AuthenticAMD.bin".to_owned(), vec![7; 999])]);
+            archive(&[("kernel/x86/microcode/AuthenticAMD.bin".to_owned(), vec![7; 999])], &[]);
         bytes.resize(bytes.len().next_multiple_of(512), 0);
         let files: Vec<(String, Vec<u8>)> =
             self.files.iter().map(|(path, bytes)| (path.clone(), bytes.clone())).collect();
-        let own = archive(&files);
+        let links = self.links.iter().map(|(path, target)| (path.as_str(), target.as_str()));
+        let own = archive(&files, &links.collect::<Vec<_>>());
         match program {
             None => bytes.extend(own),
             Some(program) => {
@@ -77,10 +79,12 @@ impl Image {
     }
 }
 
-fn archive(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+fn archive(files: &[(String, Vec<u8>)], links: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
-    for (path, bytes) in files {
-        let entry = cpio::newc::Builder::new(path).mode(0o100_644);
+    let files = files.iter().map(|(path, bytes)| (path.as_str(), 0o100_644, bytes.as_slice()));
+    let links = links.iter().map(|(path, target)| (*path, 0o120_777, target.as_bytes()));
+    for (path, mode, bytes) in files.chain(links) {
+        let entry = cpio::newc::Builder::new(path).mode(mode);
         let size = u32::try_from(bytes.len()).unwrap();
         let mut writer = entry.write(out, size);
         writer.write_all(bytes).unwrap();
@@ -127,6 +131,47 @@ fn an_image_that_holds_what_it_needs_in_every_compression() {
         assert_eq!((status, good.len()), (Some(0), 1), "{program:?}: {good:?}");
         assert!(good[0].contains(&format!("files for {RELEASE} are in it")), "{good:?}");
     }
+}
+
+#[test]
+#[ignore = "needs namespaces: make check-root"]
+fn a_key_that_no_image_gets_keeps_the_root_closed() {
+    let setup = of_the_root();
+    fs::write("/etc/root.key", key()).unwrap();
+    setup.bektab("/etc/root.key", "x-initrd.attach");
+    let path = Image::new(&setup).write(&setup, None);
+    let (status, bad) = image_findings(&setup, path.to_str().unwrap(), "failed");
+    assert_eq!((status, bad.len()), (Some(1), 1), "{bad:?}");
+    assert!(bad[0].contains("data1: the key /etc/root.key is not copied"), "{bad:?}");
+    assert!(bad[0].ends_with("-> wrap it and write kek=, or use the key disk or Key Vault"));
+}
+
+/// As on RHEL and Azure Linux, whose dracut makes the link anew and copies what is behind it.
+#[test]
+#[ignore = "needs namespaces: make check-root"]
+fn what_is_below_a_link_is_found_where_that_leads() {
+    let setup = of_the_root();
+    fs::create_dir_all("/etc/pki/real").unwrap();
+    std::os::unix::fs::symlink("../pki/real", "/etc/ssl/linked").unwrap();
+    fs::copy(setup.world.path("ca.pem"), "/etc/pki/real/ca.pem").unwrap();
+    let options = "x-initrd.attach,ca=/etc/ssl/linked/ca.pem";
+    let line = format!("data1 {} {VAULT}/secrets/ade {options}\n", setup.disk.display());
+    fs::write("/etc/bektab", line).unwrap();
+    let mut image = Image::new(&setup);
+    let bytes = image.files.remove("etc/ssl/linked/ca.pem").unwrap();
+    image.files.insert("etc/pki/real/ca.pem".to_owned(), bytes);
+    image.links.insert("etc/ssl/linked".to_owned(), "../pki/real".to_owned());
+    let path = image.write(&setup, Some("gzip"));
+    let (status, bad) = image_findings(&setup, path.to_str().unwrap(), "failed");
+    assert_eq!((status, bad), (Some(0), vec![]));
+    image.put("etc/pki/real/ca.pem", "# of last year\n");
+    let path = image.write(&setup, Some("gzip"));
+    let (_, warned) = image_findings(&setup, path.to_str().unwrap(), "warning");
+    assert!(warned[0].contains("/etc/ssl/linked/ca.pem has changed since"), "{warned:?}");
+    image.links.clear();
+    let path = image.write(&setup, Some("gzip"));
+    let (_, bad) = image_findings(&setup, path.to_str().unwrap(), "failed");
+    assert!(bad[0].contains("/etc/ssl/linked/ca.pem is not in it"), "{bad:?}");
 }
 
 #[test]

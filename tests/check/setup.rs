@@ -12,6 +12,16 @@ use crate::world::{KEY, Run, VAULT, World, contoso, with_input};
 pub const UNITS: &str = "/etc/systemd/system";
 pub const GENERATOR: &str = "/etc/systemd/system-generators/bek-unlock-generator";
 
+/// The units that a check asks for.
+const SHIPPED: [&str; 6] = [
+    "bek-unlock@.service",
+    "bek-unlock.target",
+    "bek-unlock-key@.service",
+    "bek-unlock-key@.socket",
+    "bek-unlock-network.service",
+    "bek-unlock-network.socket",
+];
+
 /// The machine, before the emulator.
 pub struct Setup {
     pub world: World,
@@ -43,7 +53,7 @@ impl Setup {
         let _ = fs::remove_dir_all("/etc/systemd");
         fs::create_dir_all(UNITS).unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd");
-        for unit in ["bek-unlock@.service", "bek-unlock.target"] {
+        for unit in SHIPPED {
             fs::copy(source.join(unit), Path::new(UNITS).join(unit)).unwrap();
         }
         fs::create_dir_all(Path::new(GENERATOR).parent().unwrap()).unwrap();

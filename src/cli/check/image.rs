@@ -1,5 +1,6 @@
 //! The images that the next boot may start, beside what they would hold if they were made now.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +12,9 @@ use crate::config::{Configuration, Entry, Origin};
 use crate::edge::header::SystemHeaders;
 use crate::edge::host::System;
 use crate::edge::initrd;
+use crate::error::Kind;
 use crate::header::{Headers as _, stand_ins};
-use crate::initramfs::{self, Host as _, Plan, Tool};
+use crate::initramfs::{self, Host as _, Plan, Tool, Warning};
 use crate::volume::{HeaderSpec, VolumeName};
 
 /// The images of this many kernels are looked at, and that of the running one: the newest is what a
@@ -41,6 +43,12 @@ impl Opened {
     /// Whether an image opens the volume itself.
     pub fn contains(&self, name: &VolumeName) -> bool {
         self.plan.volumes.contains(name)
+    }
+
+    /// What is wrong with lines of crypttab whose keys our keyscript is to give, by their names.
+    pub fn broken(&self) -> Vec<(String, Kind)> {
+        let problem = |listed: &Listed| Some((listed.name.clone(), listed.volume.clone().err()?));
+        self.keyscripts.iter().filter_map(problem).collect()
     }
 
     /// The volumes whose keys our keyscript gives, as far as their lines parse, and those lines in
@@ -77,7 +85,12 @@ pub fn findings(
         .map(VolumeName::as_str)
         .chain(keyscripts.iter().map(|line| line.name.as_str()));
     if !opened.any(is_asked_for) {
-        return Vec::new();
+        // Of a volume of the root that no image opens, for one.
+        let is_about = |warning: &&Warning| {
+            let about = warning.text.split_once(": ").map(|(name, _)| name);
+            about.is_some_and(|name| is_known(configuration, name) && is_asked_for(name))
+        };
+        return plan.warnings.iter().filter(is_about).map(warned).collect();
     }
     let images = named.map_or_else(|| in_boot(root), |path| vec![path.to_owned()]);
     if images.is_empty() {
@@ -88,7 +101,21 @@ pub fn findings(
         };
         return vec![Finding::bad(Topic::Image, text, advice)];
     }
-    images.iter().flat_map(|path| of_image(root, path, configuration, keyscripts)).collect()
+    let mut found: Vec<Finding> =
+        images.iter().flat_map(|path| of_image(root, path, configuration, keyscripts)).collect();
+    if let (None, Some(release)) = (named, initrd::without(root)) {
+        let text = format!("the newest kernel, {release}, has no image in /boot");
+        let advice = match tool {
+            Some(Tool::Dracut) => format!("build one: dracut --kver {release}; see: df /boot"),
+            _ => format!("build one: update-initramfs -c -k {release}; see: df /boot"),
+        };
+        found.insert(0, Finding::bad(Topic::Image, text, advice));
+    }
+    found
+}
+
+fn is_known(configuration: &Configuration, name: &str) -> bool {
+    configuration.entries.iter().any(|entry| entry.volume.name.as_str() == name)
 }
 
 /// The images of the newest kernel and of the one that runs.
@@ -112,7 +139,14 @@ fn of_image(
     // What is in the plan for one kernel's image is in that for another's: only modules differ.
     let system = System::new(root, None);
     let files = initramfs::plan(configuration, keyscripts, &system, Tool::Dracut).files;
-    let wants = |path: &Path| is_compared(path) || files.iter().any(|file| plain(file) == path);
+    // Below links to directories an image may have them where these lead.
+    let real = |file: &PathBuf| {
+        let file = fs::canonicalize(root.join(file.strip_prefix("/").unwrap_or(file))).ok()?;
+        file.strip_prefix(root).ok().map(plain)
+    };
+    let files: BTreeSet<PathBuf> =
+        files.iter().flat_map(|file| [Some(plain(file)), real(file)]).flatten().collect();
+    let wants = |path: &Path| is_compared(path) || files.contains(path);
     let image = match initrd::read(root, path, &wants) {
         Ok(image) => image,
         Err(error) => {
@@ -146,15 +180,18 @@ fn of_image(
     for finding in &mut found {
         finding.text = format!("{shown}: {}", finding.text);
     }
-    found.extend(plan.warnings.iter().map(|warning| warned(warning)));
+    found.extend(plan.warnings.iter().map(warned));
     found
 }
 
 /// A warning of the plan says what to do behind its last semicolon.
-fn warned(warning: &str) -> Finding {
-    let (text, advice) =
-        warning.rsplit_once("; ").unwrap_or((warning, "see bek-unlock-initramfs(7)"));
-    Finding::warning(Topic::Image, text, advice)
+fn warned(warning: &Warning) -> Finding {
+    let text = warning.text.as_str();
+    let (text, advice) = text.rsplit_once("; ").unwrap_or((text, "see bek-unlock-initramfs(7)"));
+    match warning.closed {
+        true => Finding::bad(Topic::Image, text, advice),
+        false => Finding::warning(Topic::Image, text, advice),
+    }
 }
 
 /// Where this program is installed.

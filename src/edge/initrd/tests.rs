@@ -48,18 +48,42 @@ fn the_boot_loader_specification_has_a_directory_for_each_machine() {
 #[test]
 fn a_unified_kernel_image_is_its_kernel_s_where_there_is_no_other() {
     let root = tree(&[
-        "lib/modules/6.12.0/modules.dep",
+        "lib/modules/6.12.41+deb13-amd64/modules.dep",
+        "lib/modules/6.12.40+deb13-amd64/modules.dep",
         "lib/modules/6.6.0/modules.dep",
         "lib/modules/6.1.0/modules.dep",
         "boot/initrd.img-6.1.0",
-        "boot/efi/EFI/Linux/0123-6.12.0+3-1.efi",
-        "boot/efi/EFI/Linux/0123-6.12.0.efi.sig",
+        "boot/efi/EFI/Linux/0123-6.12.41+deb13-amd64.efi",
+        "boot/efi/EFI/Linux/0123-6.12.40+deb13-amd64+3-1.efi",
+        "boot/efi/EFI/Linux/0123-6.12.41+deb13-amd64.efi.sig",
         "boot/efi/EFI/Linux/0123-6.1.0.efi",
         "boot/efi/EFI/Linux/16.6.0.efi",
     ]);
     let found: Vec<PathBuf> = installed(root.path()).into_iter().map(|(_, path)| path).collect();
-    let images = ["boot/efi/EFI/Linux/0123-6.12.0+3-1.efi", "boot/initrd.img-6.1.0"];
+    let images = [
+        "boot/efi/EFI/Linux/0123-6.12.41+deb13-amd64.efi",
+        "boot/efi/EFI/Linux/0123-6.12.40+deb13-amd64+3-1.efi",
+        "boot/initrd.img-6.1.0",
+    ];
     assert_eq!(found, images.map(|path| root.path().join(path)));
+}
+
+#[test]
+fn a_kernel_without_an_image_is_told_and_modules_without_a_kernel_are_not() {
+    let root = tree(&[
+        "lib/modules/6.13.0/modules.dep",
+        "lib/modules/6.12.0/modules.dep",
+        "lib/modules/6.1.0/modules.dep",
+        "boot/initrd.img-6.1.0",
+        "boot/vmlinuz-6.1.0",
+    ]);
+    assert_eq!(without(root.path()), None);
+    fs::write(root.path().join("boot/vmlinuz-6.12.0"), "").unwrap();
+    assert_eq!(without(root.path()).as_deref(), Some("6.12.0"));
+    fs::write(root.path().join("boot/initrd.img-6.12.0"), "").unwrap();
+    assert_eq!(without(root.path()), None);
+    fs::write(root.path().join("lib/modules/6.13.0/vmlinuz"), "").unwrap();
+    assert_eq!(without(root.path()).as_deref(), Some("6.13.0"));
 }
 
 #[test]

@@ -20,8 +20,13 @@ const SECTIONS_MAX: u16 = 96;
 pub(super) fn of(directory: &Path, release: &str) -> Option<PathBuf> {
     let is_of = |name: &String| {
         let stem = name.strip_suffix(".efi").unwrap_or_default();
-        let stem = stem.split_once('+').map_or(stem, |(stem, _)| stem);
-        stem.strip_suffix(release).is_some_and(|token| token.is_empty() || token.ends_with('-'))
+        // A release may have a plus of its own: 6.12.41+deb13-cloud-amd64.
+        let counted = stem.rsplit_once('+').filter(|(_, count)| {
+            !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+        });
+        let stems = [Some(stem), counted.map(|(stem, _)| stem)];
+        let is_token = |token: &str| token.is_empty() || token.ends_with('-');
+        stems.into_iter().flatten().any(|stem| stem.strip_suffix(release).is_some_and(is_token))
     };
     names(directory).into_iter().find(is_of).map(|name| directory.join(name))
 }

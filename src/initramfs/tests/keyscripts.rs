@@ -18,7 +18,7 @@ fn a_keyscript_gets_what_a_line_of_bektab_would() {
     assert!(plan.lines.is_empty() && plan.files.is_empty() && plan.network.is_none());
     assert!(plan.modules.contains("vfat") && plan.modules.contains("dm_crypt"));
     assert!(plan.render().starts_with("keyscript\ta\n"), "{}", plan.render());
-    assert_eq!(plan.warnings, [""; 0]);
+    assert_eq!(plan.said(), [""; 0]);
 
     let kek = "/etc/keys/root luks,kek=https://v.vault.azure.net/keys/k/1";
     let machine = |key: &[u8]| {
@@ -26,11 +26,11 @@ fn a_keyscript_gets_what_a_line_of_bektab_would() {
         machine.with(|m| drop(m.files.insert("/etc/keys/root".into(), key.to_vec())))
     };
     let wrapped = machine(&[0xfe; 256]).plan();
-    assert!(wrapped.files.contains(Path::new("/etc/keys/root")) && wrapped.warnings.is_empty());
+    assert!(wrapped.files.contains(Path::new("/etc/keys/root")) && wrapped.said().is_empty());
     assert_eq!(wrapped.network, Some(Network::Always));
     let plain = machine(b"hunter2").plan();
     assert!(!plain.files.contains(Path::new("/etc/keys/root")));
-    assert!(plain.warnings[0].contains("is not wrapped, and not copied"), "{:?}", plain.warnings);
+    assert!(plain.said()[0].contains("is not wrapped, and not copied"), "{:?}", plain.said());
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn each_keyscript_s_vault_has_its_authorities() {
         let machine = asking(lines);
         let machine = machine.with(|m| drop(m.files.insert("/etc/own.pem".into(), Vec::new())));
         let plan = machine.plan();
-        assert_eq!(plan.warnings, [""; 0]);
+        assert_eq!(plan.said(), [""; 0]);
         plan.files.into_iter().map(|file| file.display().to_string()).collect::<Vec<_>>()
     };
     assert_eq!(files(&lines), ["/etc/hostname", "/etc/own.pem"]);
@@ -58,8 +58,8 @@ fn a_keyscript_that_will_find_no_key_is_said() {
     ] {
         let machine = asking(&[line]);
         let plan = machine.with(|m| drop(m.files.insert("/boot/luks/h".into(), Vec::new()))).plan();
-        assert_eq!((plan.keyscripts.len(), plan.warnings.len()), (1, 1), "{:?}", plan.warnings);
-        assert!(plan.warnings[0].starts_with(words), "{:?}", plan.warnings);
+        assert_eq!((plan.keyscripts.len(), plan.said().len()), (1, 1), "{:?}", plan.said());
+        assert!(plan.said()[0].starts_with(words), "{:?}", plan.said());
     }
 }
 

@@ -6,17 +6,20 @@ use super::*;
 #[test]
 fn whatever_would_keep_the_image_from_unlocking_is_said() {
     let os = || Machine::new(&format!("{OS},x-initrd.attach\n"));
-    let says = |machine: Machine, words: &str| {
-        let warnings = machine.warnings();
+    let says = |machine: Machine, closed: bool, words: &str| {
+        let warnings = machine.plan().warnings;
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].contains(words), "{warnings:?}");
+        assert!(warnings[0].text.contains(words), "{warnings:?}");
+        assert_eq!(warnings[0].closed, closed, "{warnings:?}");
     };
     says(
         os().with(|m| m.files.clear()),
+        true,
         "osencrypt: the header /boot/luks/osluksheader is not there; put it there, then: dracut",
     );
     says(
         Machine::new("osencrypt UUID=gone - x-initrd.attach\n"),
+        true,
         "osencrypt: no device is UUID=gone now, so the next boot will not find it; mend line 1 of",
     );
     // A file system that is not mounted now holds whatever it holds.
@@ -27,24 +30,40 @@ fn whatever_would_keep_the_image_from_unlocking_is_said() {
     assert_eq!(unmounted.warnings(), [""; 0]);
     says(
         os().with(|m| m.boot.as_mut().unwrap().device = None),
+        true,
         "osencrypt: /boot, where the header is, has a file system without UUID",
     );
     says(
         os().with(|m| m.crypttab = "# x\nosencrypt UUID=1 none luks\n".to_owned()),
+        false,
         "osencrypt: line 2 of /etc/crypttab opens it, too",
     );
     says(
         os().with(|m| m.command_line = "quiet rd.luks.name=5f=osencrypt\n".to_owned()),
+        false,
         "osencrypt: rd.luks.name=5f=osencrypt on the kernel command line opens it, too",
     );
     says(
         os().with(|m| m.bektab += "root2 UUID=5f1e - x-initrd.attach,nofial\n"),
+        true,
         "/etc/bektab:2:35: unknown option \"nofial\"; the image will not open it",
     );
     let vault = "root UUID=5f1e - x-initrd.attach,vault=https://v.vault.azure.net";
-    says(Machine::new(vault).with(|m| m.authorities = None), "no certificate authorities");
+    says(Machine::new(vault).with(|m| m.authorities = None), false, "no certificate authorities");
     let ca = format!("{vault},ca=/etc/own.pem");
-    says(Machine::new(&ca), "the CA bundle /etc/own.pem is not there");
+    says(Machine::new(&ca), false, "the CA bundle /etc/own.pem is not there");
+    // Nothing else has the key.
+    let only = "root UUID=5f1e https://v.vault.azure.net/secrets/s x-initrd.attach";
+    says(Machine::new(only).with(|m| m.authorities = None), true, "no certificate authorities");
+    let person = format!("{only},prompt");
+    says(Machine::new(&person).with(|m| m.authorities = None), false, "no certificate authorities");
+    let plain = "root UUID=5f1e /etc/keys/root x-initrd.attach";
+    says(Machine::new(plain), true, "the key /etc/keys/root is not copied");
+    let beside = format!("{plain},vault=https://v.vault.azure.net");
+    says(Machine::new(&beside), false, "the key /etc/keys/root is not copied");
+    let no_module =
+        os().with(|m| drop(m.modules.insert("dm_crypt".to_owned(), ModuleState::Missing)));
+    says(no_module, true, "the kernel has no dm_crypt");
 }
 
 #[test]
@@ -57,7 +76,8 @@ fn ades_own_scripts_beside_ours_are_said() {
         })
     };
     let warnings = |machine: &Machine, tool: Tool| {
-        plan(&machine.configuration(), &machine.keyscripts(), machine, tool).warnings
+        let plan = plan(&machine.configuration(), &machine.keyscripts(), machine, tool);
+        plan.said().into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let os = both(Machine::new(&format!("{OS},x-initrd.attach\n")));
     let said = warnings(&os, Tool::Dracut);
