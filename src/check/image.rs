@@ -107,9 +107,9 @@ impl Image {
                     Component::CurDir | Component::Prefix(_) => {}
                 }
                 let here = plain(&real);
-                let Some(target) = self.links.get(&here).filter(|_| hops < LINKS_MAX) else {
-                    continue;
-                };
+                // /lib64, which leads to /usr/lib64, is one name here.
+                let leads = |target: &&PathBuf| hops < LINKS_MAX && plain(target) != here;
+                let Some(target) = self.links.get(&here).filter(leads) else { continue };
                 hops += 1;
                 real.pop();
                 left.push(part.components().skip(index + 1).collect());

@@ -45,7 +45,7 @@ fn proof(keyslot_kib: u64, answers: Vec<(SourceName, Result<Fits, Kind>)>) -> Pr
 
 /// Level and text of each finding about this topic.
 fn about(topic: Topic, entry: &Entry, proof: &Proof) -> Vec<(Level, String)> {
-    let looked = Looked { entry, proof, answers: &[], memory_kib: Some(1 << 20) };
+    let looked = Looked { entry, proof, answers: &[], unit: None, memory_kib: Some(1 << 20) };
     let found = findings(&looked).into_iter().filter(|finding| finding.topic == topic);
     found.map(|finding| (finding.level, finding.text)).collect()
 }
@@ -88,6 +88,11 @@ fn who_opens_the_line_is_said() {
     assert!(of(&entry("UUID=1", |o| o.key_only = true)).1.contains("systemd-cryptsetup"));
     let of_ade = Entry { origin: Origin::Crypttab, ..entry("UUID=1", |_| {}) };
     assert_eq!(of(&of_ade).0, Level::Warning);
+    let unit = Some("bek-unlock@2f5e\\x2d8c0a.service");
+    let proof = proof(0, vec![]);
+    let looked = Looked { entry: &of_ade, proof: &proof, answers: &[], unit, memory_kib: None };
+    let advice = findings(&looked).remove(0).advice.unwrap();
+    assert!(advice.ends_with("systemctl start 'bek-unlock@2f5e\\x2d8c0a.service'"), "{advice}");
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::{Finding, Level, Topic, in_shell};
 use crate::config::{Entry, Origin};
 use crate::error::Kind;
-use crate::generator::unit_name;
 use crate::key::SourceName;
 use crate::mapping::{Format, Header};
 use crate::unlock::prove::{Asked, Content, Fits, Proof};
@@ -20,6 +19,8 @@ pub struct Looked<'a> {
     pub proof: &'a Proof,
     /// What services answered while each source was asked, in the order of the sources.
     pub answers: &'a [Vec<String>],
+    /// The unit that opens it, where its name is not too long for one.
+    pub unit: Option<&'a str>,
     /// All memory of the machine, in KiB, where it is known.
     pub memory_kib: Option<u64>,
 }
@@ -27,7 +28,7 @@ pub struct Looked<'a> {
 /// The findings, from the line to the last source.
 pub fn findings(looked: &Looked<'_>) -> Vec<Finding> {
     let volume = &looked.entry.volume;
-    let mut found = vec![line(looked.entry)];
+    let mut found = vec![line(looked)];
     match &looked.proof.device {
         Ok(device) => found.push(self::device(volume, device)),
         Err(kind) => {
@@ -53,7 +54,8 @@ pub fn findings(looked: &Looked<'_>) -> Vec<Finding> {
 }
 
 /// A line that nobody opens at boot is as its owner wants it, and is said to be one.
-fn line(entry: &Entry) -> Finding {
+fn line(looked: &Looked<'_>) -> Finding {
+    let entry = looked.entry;
     let place = format!("{}:{}", entry.file.display(), entry.line);
     let options = &entry.volume.options;
     let text = match entry.origin {
@@ -61,9 +63,8 @@ fn line(entry: &Entry) -> Finding {
         _ if options.initrd => format!("{place}, opened in the initramfs"),
         _ if options.noauto => format!("{place}, opened at need only (noauto)"),
         Origin::Crypttab | Origin::AzureCryptMount => {
-            let unit = unit_name::instance("bek-unlock", entry.volume.name.as_str(), "service");
-            let start = unit.map_or_else(String::new, |unit| {
-                format!("; or: systemctl start {}", in_shell(&unit))
+            let start = looked.unit.map_or_else(String::new, |unit| {
+                format!("; or: systemctl start {}", in_shell(unit))
             });
             let text =
                 format!("{place} is Azure Disk Encryption's, and bek-unlock opens it by hand");

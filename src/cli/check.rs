@@ -158,14 +158,21 @@ impl<'a> Check<'a> {
         let volume = &entry.volume;
         let (proof, answers) = self.prove(volume);
         let memory_kib = self.memory_kib;
-        let mut findings =
-            volume::findings(&Looked { entry, proof: &proof, answers: &answers, memory_kib });
+        let names = names(&self.plan, &volume.name);
+        let looked = Looked {
+            entry,
+            proof: &proof,
+            answers: &answers,
+            unit: names.service.as_deref(),
+            memory_kib,
+        };
+        let mut findings = volume::findings(&looked);
         let same = same_as(proof.device.as_deref().ok());
         let mapped = std::fs::canonicalize(self.root.join(mapped_below(&volume.name))).ok();
         let opened = same_as(mapped.as_deref());
         let boot = Boot {
             units: &self.units,
-            names: names(&self.plan, &volume.name),
+            names,
             fstab: &self.fstab,
             crypttab: &self.crypttab,
             same: &same,
