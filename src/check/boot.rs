@@ -118,7 +118,7 @@ impl Boot<'_> {
         found.extend(self.crypttab(entry));
         let early = self.units.is_enabled("systemd-networkd.service");
         let mounts = Mounts { lines: self.fstab, network_is_early: early };
-        found.extend(mounts.of(&entry.volume, self.same, self.opened));
+        found.extend(mounts.of(entry, self.same, self.opened));
         found
     }
 

@@ -3,18 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::mounts::Mounts;
 use super::volume::{Looked, findings};
 use super::{Checked, Finding, Level, Report, Topic};
 use crate::config::{Entry, Origin};
 use crate::error::Kind;
-use crate::initramfs::fstab;
 use crate::key::SourceName;
 use crate::mapping::{Format, Header, Keyslot};
 use crate::unlock::prove::{Asked, Content, Fits, Proof};
 use crate::volume::{DeviceSpec, KeySpec, Options, Volume, VolumeName};
 
-fn entry(device: &str, change: impl FnOnce(&mut Options)) -> Entry {
+/// A line of bektab with these options.
+pub fn entry(device: &str, change: impl FnOnce(&mut Options)) -> Entry {
     let mut options = Options::default();
     change(&mut options);
     let volume = Volume {
@@ -174,73 +173,7 @@ fn of_sources_that_all_fail_the_one_decides_that_does_at_boot() {
 }
 
 #[test]
-fn times_of_fstab_are_compared_with_that_of_the_unlock() {
-    let of = |option: &str, timeout: Option<u64>| {
-        let text = format!("/dev/mapper/data1 /srv ext4 nofail,{option} 0 2\n");
-        let lines = fstab::parse(&text);
-        let entry = entry("UUID=1", |options| {
-            options.nofail = true;
-            options.timeout.0 = timeout.map(Duration::from_secs);
-        });
-        mounts(&lines).of(&entry.volume, &|_| false, &|_| false).remove(0).level
-    };
-    for (option, timeout, level) in [
-        ("x-systemd.device-timeout=5", Some(90), Level::Warning),
-        ("x-systemd.device-timeout=1min", Some(90), Level::Warning),
-        ("x-systemd.device-timeout=2min", Some(90), Level::Good),
-        ("x-systemd.device-timeout=90s", Some(90), Level::Good),
-        ("x-systemd.device-timeout=0", Some(90), Level::Good),
-        ("x-systemd.device-timeout=900", None, Level::Warning),
-        ("x-systemd.device-timeout=infinity", Some(90), Level::Good),
-        ("noatime", None, Level::Good),
-    ] {
-        assert_eq!(of(option, timeout), level, "{option} {timeout:?}");
-    }
-}
-
-fn mounts(lines: &[fstab::Line]) -> Mounts<'_> {
-    Mounts { lines, network_is_early: false }
-}
-
-#[test]
-fn a_mount_needs_netdev_where_the_network_is_late_and_the_key_comes_from_there() {
-    let of = |text: &str, early: bool, key: KeySpec| {
-        let lines = fstab::parse(text);
-        let mut entry = entry("UUID=1", |_| {});
-        entry.volume.key = key;
-        let mounts = Mounts { network_is_early: early, ..mounts(&lines) };
-        // By what is on it, as long as the volume is open.
-        let opened = |spec: &DeviceSpec| *spec == DeviceSpec::Uuid("c0ffee".to_owned());
-        let found = mounts.of(&entry.volume, &|_| false, &opened);
-        found.first().map(|finding| finding.level)
-    };
-    let secret = || {
-        let id = crate::azure::id::SecretId::parse("https://v.vault.azure.net/secrets/s");
-        KeySpec::Secret(id.unwrap())
-    };
-    let line = "/dev/mapper/data1 /srv ext4 defaults 0 2\n";
-    assert_eq!(of(line, false, secret()), Some(Level::Bad));
-    assert_eq!(of("UUID=c0ffee /srv ext4 defaults\n", false, secret()), Some(Level::Bad));
-    assert_eq!(of(line, true, secret()), Some(Level::Good));
-    assert_eq!(of(line, false, KeySpec::Find), Some(Level::Good));
-    let with = "/dev/mapper/data1 /srv ext4 defaults,_netdev 0 2\n";
-    assert_eq!(of(with, false, secret()), Some(Level::Good));
-    assert_eq!(of("UUID=other /srv ext4 defaults\n", false, secret()), None);
-}
-
-#[test]
 fn what_an_image_says_moves_no_cursor() {
     let finding = Finding::bad(Topic::Image, "a line of \x1b[2J", "x\ny");
     assert!(!finding.text.contains('\x1b') && !finding.advice.unwrap().contains('\n'));
-}
-
-#[test]
-fn the_root_is_not_mounted_with_nofail() {
-    let lines = fstab::parse("/dev/mapper/data1 / ext4 defaults 0 1\n");
-    let found = |nofail| {
-        let entry = entry("UUID=1", |options| options.nofail = nofail);
-        mounts(&lines).of(&entry.volume, &|_| false, &|_| false).remove(0)
-    };
-    assert_eq!(found(false).level, Level::Good);
-    assert_eq!(found(true).level, Level::Warning);
 }
