@@ -183,11 +183,18 @@ impl Boot<'_> {
                 (false, true) => "opens the same device",
                 (false, false) => continue,
             };
-            found.push(Finding::bad(
-                Topic::Crypttab,
-                format!("line {number} of /etc/crypttab {what}"),
-                "remove one of the two lines; ADE's are moved by: bek-unlock adopt",
-            ));
+            let text = format!("line {number} of /etc/crypttab {what}");
+            let advice = "remove one of the two lines; ADE's are moved by: bek-unlock adopt";
+            // By another name they race only where somebody asks for both.
+            let at_need = fields.nth(1).is_some_and(|list| list.split(',').any(|o| o == "noauto"));
+            found.push(match at_need && !same_name {
+                true => Finding::warning(
+                    Topic::Crypttab,
+                    format!("{text} when it is asked to (noauto)"),
+                    advice,
+                ),
+                false => Finding::bad(Topic::Crypttab, text, advice),
+            });
         }
         if volume.options.key_only && !named {
             found.push(Finding::bad(

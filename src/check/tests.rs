@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::volume::{Looked, findings};
+use super::volume::{Looked, findings, is_opened_at_boot};
 use super::{Checked, Finding, Level, Report, Topic};
 use crate::config::{Entry, Origin};
 use crate::error::Kind;
+use crate::initramfs::fstab;
 use crate::key::SourceName;
 use crate::mapping::{Format, Header, Keyslot};
 use crate::unlock::prove::{Asked, Content, Fits, Proof};
@@ -44,7 +45,8 @@ fn proof(keyslot_kib: u64, answers: Vec<(SourceName, Result<Fits, Kind>)>) -> Pr
 
 /// Level and text of each finding about this topic.
 fn about(topic: Topic, entry: &Entry, proof: &Proof) -> Vec<(Level, String)> {
-    let looked = Looked { entry, proof, answers: &[], memory_kib: Some(1 << 20) };
+    let at_boot = !entry.volume.options.noauto;
+    let looked = Looked { entry, at_boot, proof, answers: &[], memory_kib: Some(1 << 20) };
     let found = findings(&looked).into_iter().filter(|finding| finding.topic == topic);
     found.map(|finding| (finding.level, finding.text)).collect()
 }
@@ -139,7 +141,7 @@ fn the_first_bad_finding_decides_and_the_worst_one_counts() {
     let good = || Finding::good(Topic::Line, "x");
     let warning = || Finding::warning(Topic::Fstab, "x", "y");
     let bad = || Finding::bad(Topic::Unit, "masked", "unmask it");
-    let checked = |name: &str, findings| Checked { name: name.to_owned(), findings };
+    let checked = |name: &str, findings| Checked { name: name.to_owned(), at_boot: true, findings };
     let report = |volumes| Report { machine: vec![good()], volumes };
     assert_eq!(report(vec![]).level(), Level::Good);
     let fine = report(vec![checked("a", vec![good(), warning()])]);
@@ -167,7 +169,7 @@ fn of_sources_that_all_fail_the_one_decides_that_does_at_boot() {
         Finding::bad(Topic::Unit, "masked", "unmask it"),
         key(SourceName::KeyVault, Kind::KeyDiskMissing { waited: Duration::ZERO }),
     ];
-    let volumes = vec![Checked { name: "a".to_owned(), findings }];
+    let volumes = vec![Checked { name: "a".to_owned(), at_boot: true, findings }];
     let error = Report { machine: vec![], volumes }.failure().unwrap();
     assert_eq!((error.kind.exit_status(), error.others.len()), (4, 1));
 }
@@ -176,4 +178,39 @@ fn of_sources_that_all_fail_the_one_decides_that_does_at_boot() {
 fn what_an_image_says_moves_no_cursor() {
     let finding = Finding::bad(Topic::Image, "a line of \x1b[2J", "x\ny");
     assert!(!finding.text.contains('\x1b') && !finding.advice.unwrap().contains('\n'));
+}
+
+#[test]
+fn a_disk_that_is_not_attached_is_missed_at_boot_only() {
+    let device = DeviceSpec::Uuid("1".to_owned());
+    let missing = Kind::VolumeMissing { device, waited: Duration::ZERO };
+    let of = |kind: &Kind, at_boot, entry: &Entry| {
+        let proof = Proof { device: Err(kind.clone()), ..proof(0, vec![]) };
+        let looked = Looked { entry, at_boot, proof: &proof, answers: &[], memory_kib: None };
+        findings(&looked).into_iter().map(|finding| finding.level).max()
+    };
+    let (line, at_need) = (entry("UUID=1", |_| {}), entry("UUID=1", |o| o.noauto = true));
+    assert_eq!(of(&missing, true, &line), Some(Level::Bad));
+    assert_eq!(of(&missing, false, &at_need), Some(Level::Warning));
+    // A mount at boot needs it all the same.
+    assert_eq!(of(&missing, true, &at_need), Some(Level::Bad));
+    assert_eq!(of(&Kind::ContentUnrecognized, false, &at_need), Some(Level::Bad));
+    // ADE's own boot needs it.
+    let of_ade = Entry { origin: Origin::Crypttab, ..entry("UUID=1", |_| {}) };
+    assert_eq!(of(&missing, false, &of_ade), Some(Level::Bad));
+}
+
+#[test]
+fn what_a_boot_opens_is_told_from_what_is_opened_at_need() {
+    let is = |entry: &Entry, text: &str| is_opened_at_boot(entry, &fstab::parse(text));
+    let mount = "/dev/mapper/data1 /srv ext4 nofail\n";
+    assert!(is(&entry("UUID=1", |_| {}), ""));
+    assert!(!is(&entry("UUID=1", |options| options.noauto = true), ""));
+    assert!(is(&entry("UUID=1", |options| options.noauto = true), mount));
+    let in_image = |options: &mut Options| (options.noauto, options.initrd) = (true, true);
+    assert!(is(&entry("UUID=1", in_image), ""));
+    let of_ade =
+        |change: fn(&mut Options)| Entry { origin: Origin::Crypttab, ..entry("UUID=1", change) };
+    assert!(!is(&of_ade(|_| {}), mount));
+    assert!(is(&of_ade(|options| options.initrd = true), ""));
 }

@@ -112,6 +112,7 @@ fn broken(configuration: &Configuration) -> Vec<Checked> {
     };
     let checked = |kind: &Kind| Checked {
         name: name(kind).unwrap_or_else(|| "-".to_owned()),
+        at_boot: true,
         findings: vec![Finding::failure(Topic::Line, Level::Bad, kind.clone())],
     };
     configuration.problems.iter().map(checked).collect()
@@ -149,9 +150,10 @@ impl<'a> Check<'a> {
     fn volume(&self, entry: &Entry) -> Checked {
         let volume = &entry.volume;
         let (proof, answers) = self.prove(volume);
+        let at_boot = volume::is_opened_at_boot(entry, &self.fstab);
         let memory_kib = self.memory_kib;
-        let mut findings =
-            volume::findings(&Looked { entry, proof: &proof, answers: &answers, memory_kib });
+        let looked = Looked { entry, at_boot, proof: &proof, answers: &answers, memory_kib };
+        let mut findings = volume::findings(&looked);
         let same = same_as(proof.device.as_deref().ok());
         let mapped = std::fs::canonicalize(self.root.join(mapped_below(&volume.name))).ok();
         let opened = same_as(mapped.as_deref());
@@ -164,7 +166,7 @@ impl<'a> Check<'a> {
             opened: &opened,
         };
         findings.extend(boot.findings(entry));
-        Checked { name: volume.name.to_string(), findings }
+        Checked { name: volume.name.to_string(), at_boot, findings }
     }
 
     /// Tries each source; with it, what was answered to each over the network.
