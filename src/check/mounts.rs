@@ -117,8 +117,9 @@ impl Mounts<'_> {
 
 fn as_it_should_be(line: &fstab::Line, entry: &Entry) -> Finding {
     let mounted = Mounted::of(line);
-    let opens = entry.volume.options.noauto && mounted == Mounted::OnAccess;
-    let opens = if opens { ", which opens the volume" } else { "" };
+    let at_need = entry.volume.options.noauto && mounted == Mounted::OnAccess;
+    let starts = is_generated(entry) && is_by_name(line, entry);
+    let opens = if at_need && starts { ", which opens the volume" } else { "" };
     let text = format!("mounted at {}{}{opens}", line.point.display(), mounted.words());
     Finding::good(Topic::Fstab, text)
 }

@@ -154,6 +154,9 @@ fn an_automount_waits_for_no_volume() {
     is_good(&about(line, |options| options.noauto = true), &opens);
     is_good(&about(&format!("{line},noauto"), |options| options.noauto = true), &opens);
     is_good(&about(&format!("{line},nofail"), |_| {}), text);
+    // Who starts that one is crypttab's to say.
+    let key_only = |options: &mut Options| (options.key_only, options.noauto) = (true, true);
+    is_good(&about(line, key_only), text);
     let lines = fstab::parse(line);
     let mut entry = entry("UUID=1", |_| {});
     let id = crate::azure::id::SecretId::parse("https://v.vault.azure.net/secrets/s");
