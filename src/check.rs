@@ -15,7 +15,7 @@ use crate::volume::VolumeName;
 
 pub mod boot;
 pub mod image;
-mod mounts;
+pub mod mounts;
 pub mod volume;
 pub mod witness;
 
@@ -143,6 +143,8 @@ fn shown(text: impl AsRef<str>) -> String {
 pub struct Checked {
     /// Its name, or what stands in its place on a line that does not parse.
     pub name: String,
+    /// Whether the next boot is to open it; else a person or a program does, when it is needed.
+    pub at_boot: bool,
     /// In the order in which a boot meets them.
     pub findings: Vec<Finding>,
 }

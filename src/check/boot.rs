@@ -128,7 +128,7 @@ impl Boot<'_> {
         found.extend(self.crypttab(entry));
         let early = self.units.is_enabled("systemd-networkd.service");
         let mounts = Mounts { lines: self.fstab, network_is_early: early };
-        found.extend(mounts.of(&entry.volume, self.same, self.opened));
+        found.extend(mounts.of(entry, self.same, self.opened));
         found
     }
 
@@ -191,7 +191,8 @@ impl Boot<'_> {
             KEY_SERVICE.iter().filter_map(|name| missing(name, &self.units.unit(name))).collect();
         found.extend([socket, service].into_iter().filter_map(|unit| self.masked(unit)));
         found.extend(self.network(entry));
-        if !self.units.is_enabled(socket) {
+        // What is masked is not enabled either, and is told already.
+        if self.masked(socket).is_none() && !self.units.is_enabled(socket) {
             let text = format!("{socket} is not enabled: nobody answers for the key");
             let advice = format!("systemctl enable {}", in_shell(socket));
             found.push(Finding::bad(Topic::Unit, text, advice));
@@ -226,11 +227,18 @@ impl Boot<'_> {
                 (false, true) => "opens the same device",
                 (false, false) => continue,
             };
-            found.push(Finding::bad(
-                Topic::Crypttab,
-                format!("line {number} of /etc/crypttab {what}"),
-                "remove one of the two lines; ADE's are moved by: bek-unlock adopt",
-            ));
+            let text = format!("line {number} of /etc/crypttab {what}");
+            let advice = "remove one of the two lines; ADE's are moved by: bek-unlock adopt";
+            // By another name they race only where somebody asks for both.
+            let at_need = fields.nth(1).is_some_and(|list| list.split(',').any(|o| o == "noauto"));
+            found.push(match at_need && !same_name {
+                true => Finding::warning(
+                    Topic::Crypttab,
+                    format!("{text} when it is asked to (noauto)"),
+                    advice,
+                ),
+                false => Finding::bad(Topic::Crypttab, text, advice),
+            });
         }
         if volume.options.key_only && !named {
             found.push(Finding::bad(

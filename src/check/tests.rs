@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::mounts::Mounts;
-use super::volume::{Looked, findings};
+use super::volume::{Looked, findings, is_opened_at_boot};
 use super::{Checked, Finding, Level, Report, Topic};
 use crate::config::{Entry, Origin};
 use crate::error::Kind;
@@ -14,7 +13,8 @@ use crate::mapping::{Format, Header, Keyslot};
 use crate::unlock::prove::{Asked, Content, Fits, Proof};
 use crate::volume::{DeviceSpec, KeySpec, Options, Volume, VolumeName};
 
-fn entry(device: &str, change: impl FnOnce(&mut Options)) -> Entry {
+/// A line of bektab with these options.
+pub fn entry(device: &str, change: impl FnOnce(&mut Options)) -> Entry {
     let mut options = Options::default();
     change(&mut options);
     let volume = Volume {
@@ -45,7 +45,9 @@ fn proof(keyslot_kib: u64, answers: Vec<(SourceName, Result<Fits, Kind>)>) -> Pr
 
 /// Level and text of each finding about this topic.
 fn about(topic: Topic, entry: &Entry, proof: &Proof) -> Vec<(Level, String)> {
-    let looked = Looked { entry, proof, answers: &[], unit: None, memory_kib: Some(1 << 20) };
+    let at_boot = !entry.volume.options.noauto;
+    let looked =
+        Looked { entry, at_boot, proof, answers: &[], unit: None, memory_kib: Some(1 << 20) };
     let found = findings(&looked).into_iter().filter(|finding| finding.topic == topic);
     found.map(|finding| (finding.level, finding.text)).collect()
 }
@@ -90,7 +92,14 @@ fn who_opens_the_line_is_said() {
     assert_eq!(of(&of_ade).0, Level::Warning);
     let unit = Some("bek-unlock@2f5e\\x2d8c0a.service");
     let proof = proof(0, vec![]);
-    let looked = Looked { entry: &of_ade, proof: &proof, answers: &[], unit, memory_kib: None };
+    let looked = Looked {
+        entry: &of_ade,
+        at_boot: false,
+        proof: &proof,
+        answers: &[],
+        unit,
+        memory_kib: None,
+    };
     let advice = findings(&looked).remove(0).advice.unwrap();
     assert!(advice.ends_with("systemctl start 'bek-unlock@2f5e\\x2d8c0a.service'"), "{advice}");
 }
@@ -145,7 +154,7 @@ fn the_first_bad_finding_decides_and_the_worst_one_counts() {
     let good = || Finding::good(Topic::Line, "x");
     let warning = || Finding::warning(Topic::Fstab, "x", "y");
     let bad = || Finding::bad(Topic::Unit, "masked", "unmask it");
-    let checked = |name: &str, findings| Checked { name: name.to_owned(), findings };
+    let checked = |name: &str, findings| Checked { name: name.to_owned(), at_boot: true, findings };
     let report = |volumes| Report { machine: vec![good()], volumes };
     assert_eq!(report(vec![]).level(), Level::Good);
     let fine = report(vec![checked("a", vec![good(), warning()])]);
@@ -173,64 +182,9 @@ fn of_sources_that_all_fail_the_one_decides_that_does_at_boot() {
         Finding::bad(Topic::Unit, "masked", "unmask it"),
         key(SourceName::KeyVault, Kind::KeyDiskMissing { waited: Duration::ZERO }),
     ];
-    let volumes = vec![Checked { name: "a".to_owned(), findings }];
+    let volumes = vec![Checked { name: "a".to_owned(), at_boot: true, findings }];
     let error = Report { machine: vec![], volumes }.failure().unwrap();
     assert_eq!((error.kind.exit_status(), error.others.len()), (4, 1));
-}
-
-#[test]
-fn times_of_fstab_are_compared_with_that_of_the_unlock() {
-    let of = |option: &str, timeout: Option<u64>| {
-        let text = format!("/dev/mapper/data1 /srv ext4 nofail,{option} 0 2\n");
-        let lines = fstab::parse(&text);
-        let entry = entry("UUID=1", |options| {
-            options.nofail = true;
-            options.timeout.0 = timeout.map(Duration::from_secs);
-        });
-        mounts(&lines).of(&entry.volume, &|_| false, &|_| false).remove(0).level
-    };
-    for (option, timeout, level) in [
-        ("x-systemd.device-timeout=5", Some(90), Level::Warning),
-        ("x-systemd.device-timeout=1min", Some(90), Level::Warning),
-        ("x-systemd.device-timeout=2min", Some(90), Level::Good),
-        ("x-systemd.device-timeout=90s", Some(90), Level::Good),
-        ("x-systemd.device-timeout=0", Some(90), Level::Good),
-        ("x-systemd.device-timeout=900", None, Level::Warning),
-        ("x-systemd.device-timeout=infinity", Some(90), Level::Good),
-        ("noatime", None, Level::Good),
-    ] {
-        assert_eq!(of(option, timeout), level, "{option} {timeout:?}");
-    }
-}
-
-fn mounts(lines: &[fstab::Line]) -> Mounts<'_> {
-    Mounts { lines, network_is_early: false }
-}
-
-#[test]
-fn a_mount_needs_netdev_where_the_network_is_late_and_the_key_comes_from_there() {
-    let of = |text: &str, early: bool, key: KeySpec| {
-        let lines = fstab::parse(text);
-        let mut entry = entry("UUID=1", |_| {});
-        entry.volume.key = key;
-        let mounts = Mounts { network_is_early: early, ..mounts(&lines) };
-        // By what is on it, as long as the volume is open.
-        let opened = |spec: &DeviceSpec| *spec == DeviceSpec::Uuid("c0ffee".to_owned());
-        let found = mounts.of(&entry.volume, &|_| false, &opened);
-        found.first().map(|finding| finding.level)
-    };
-    let secret = || {
-        let id = crate::azure::id::SecretId::parse("https://v.vault.azure.net/secrets/s");
-        KeySpec::Secret(id.unwrap())
-    };
-    let line = "/dev/mapper/data1 /srv ext4 defaults 0 2\n";
-    assert_eq!(of(line, false, secret()), Some(Level::Bad));
-    assert_eq!(of("UUID=c0ffee /srv ext4 defaults\n", false, secret()), Some(Level::Bad));
-    assert_eq!(of(line, true, secret()), Some(Level::Good));
-    assert_eq!(of(line, false, KeySpec::Find), Some(Level::Good));
-    let with = "/dev/mapper/data1 /srv ext4 defaults,_netdev 0 2\n";
-    assert_eq!(of(with, false, secret()), Some(Level::Good));
-    assert_eq!(of("UUID=other /srv ext4 defaults\n", false, secret()), None);
 }
 
 #[test]
@@ -240,12 +194,37 @@ fn what_an_image_says_moves_no_cursor() {
 }
 
 #[test]
-fn the_root_is_not_mounted_with_nofail() {
-    let lines = fstab::parse("/dev/mapper/data1 / ext4 defaults 0 1\n");
-    let found = |nofail| {
-        let entry = entry("UUID=1", |options| options.nofail = nofail);
-        mounts(&lines).of(&entry.volume, &|_| false, &|_| false).remove(0)
+fn a_disk_that_is_not_attached_is_missed_at_boot_only() {
+    let device = DeviceSpec::Uuid("1".to_owned());
+    let missing = Kind::VolumeMissing { device, waited: Duration::ZERO };
+    let of = |kind: &Kind, at_boot, entry: &Entry| {
+        let proof = Proof { device: Err(kind.clone()), ..proof(0, vec![]) };
+        let looked =
+            Looked { entry, at_boot, proof: &proof, answers: &[], unit: None, memory_kib: None };
+        findings(&looked).into_iter().map(|finding| finding.level).max()
     };
-    assert_eq!(found(false).level, Level::Good);
-    assert_eq!(found(true).level, Level::Warning);
+    let (line, at_need) = (entry("UUID=1", |_| {}), entry("UUID=1", |o| o.noauto = true));
+    assert_eq!(of(&missing, true, &line), Some(Level::Bad));
+    assert_eq!(of(&missing, false, &at_need), Some(Level::Warning));
+    // A mount at boot needs it all the same.
+    assert_eq!(of(&missing, true, &at_need), Some(Level::Bad));
+    assert_eq!(of(&Kind::ContentUnrecognized, false, &at_need), Some(Level::Bad));
+    // ADE's own boot needs it.
+    let of_ade = Entry { origin: Origin::Crypttab, ..entry("UUID=1", |_| {}) };
+    assert_eq!(of(&missing, false, &of_ade), Some(Level::Bad));
+}
+
+#[test]
+fn what_a_boot_opens_is_told_from_what_is_opened_at_need() {
+    let is = |entry: &Entry, text: &str| is_opened_at_boot(entry, &fstab::parse(text));
+    let mount = "/dev/mapper/data1 /srv ext4 nofail\n";
+    assert!(is(&entry("UUID=1", |_| {}), ""));
+    assert!(!is(&entry("UUID=1", |options| options.noauto = true), ""));
+    assert!(is(&entry("UUID=1", |options| options.noauto = true), mount));
+    let in_image = |options: &mut Options| (options.noauto, options.initrd) = (true, true);
+    assert!(is(&entry("UUID=1", in_image), ""));
+    let of_ade =
+        |change: fn(&mut Options)| Entry { origin: Origin::Crypttab, ..entry("UUID=1", change) };
+    assert!(!is(&of_ade(|_| {}), mount));
+    assert!(is(&of_ade(|options| options.initrd = true), ""));
 }

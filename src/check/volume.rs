@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::{Finding, Level, Topic, in_shell};
+use super::{Finding, Level, Topic, in_shell, mounts};
 use crate::config::{Entry, Origin};
 use crate::error::Kind;
+use crate::initramfs::fstab;
 use crate::key::SourceName;
 use crate::mapping::{Format, Header};
 use crate::unlock::prove::{Asked, Content, Fits, Proof};
@@ -15,6 +16,8 @@ use crate::volume::{DeviceSpec, Volume};
 pub struct Looked<'a> {
     /// Its line.
     pub entry: &'a Entry,
+    /// Whether the next boot is to open it ([`is_opened_at_boot`]).
+    pub at_boot: bool,
     /// How far it came.
     pub proof: &'a Proof,
     /// What services answered while each source was asked, in the order of the sources.
@@ -25,6 +28,19 @@ pub struct Looked<'a> {
     pub memory_kib: Option<u64>,
 }
 
+/// Whether the next boot opens the volume of `entry`, given the `lines` of fstab; what it does not
+/// open waits for a person, or for a program that needs it.
+pub fn is_opened_at_boot(entry: &Entry, lines: &[fstab::Line]) -> bool {
+    let options = &entry.volume.options;
+    if options.key_only || options.initrd {
+        return true;
+    }
+    if options.noauto {
+        return mounts::pull_in(lines, entry);
+    }
+    matches!(entry.origin, Origin::Bektab | Origin::CommandLine)
+}
+
 /// The findings, from the line to the last source.
 pub fn findings(looked: &Looked<'_>) -> Vec<Finding> {
     let volume = &looked.entry.volume;
@@ -32,7 +48,13 @@ pub fn findings(looked: &Looked<'_>) -> Vec<Finding> {
     match &looked.proof.device {
         Ok(device) => found.push(self::device(volume, device)),
         Err(kind) => {
-            found.push(Finding::failure(Topic::Device, Level::Bad, kind.clone()));
+            // Whoever needs the volume attaches its disk first.
+            let later = volume.options.noauto && !looked.at_boot;
+            let level = match kind {
+                Kind::VolumeMissing { .. } if later => Level::Warning,
+                _ => Level::Bad,
+            };
+            found.push(Finding::failure(Topic::Device, level, kind.clone()));
             return found;
         }
     }
@@ -61,6 +83,7 @@ fn line(looked: &Looked<'_>) -> Finding {
     let text = match entry.origin {
         _ if options.key_only => format!("{place}, whose key systemd-cryptsetup asks for"),
         _ if options.initrd => format!("{place}, opened in the initramfs"),
+        _ if options.noauto && looked.at_boot => format!("{place}, opened for its mount (noauto)"),
         _ if options.noauto => format!("{place}, opened at need only (noauto)"),
         Origin::Crypttab | Origin::AzureCryptMount => {
             let start = looked.unit.map_or_else(String::new, |unit| {

@@ -122,7 +122,7 @@ fn broken(configuration: &Configuration) -> Vec<Checked> {
 
 fn refused(name: &str, problem: &Kind) -> Checked {
     let findings = vec![Finding::failure(Topic::Line, Level::Bad, problem.clone())];
-    Checked { name: printable(name, 80), findings }
+    Checked { name: printable(name, 80), at_boot: true, findings }
 }
 
 /// What all volumes are checked with.
@@ -157,10 +157,12 @@ impl<'a> Check<'a> {
     fn volume(&self, entry: &Entry) -> Checked {
         let volume = &entry.volume;
         let (proof, answers) = self.prove(volume);
+        let at_boot = volume::is_opened_at_boot(entry, &self.fstab);
         let memory_kib = self.memory_kib;
         let names = names(&self.plan, &volume.name);
         let looked = Looked {
             entry,
+            at_boot,
             proof: &proof,
             answers: &answers,
             unit: names.service.as_deref(),
@@ -180,7 +182,7 @@ impl<'a> Check<'a> {
             without_network: without_network(volume, &proof, &answers),
         };
         findings.extend(boot.findings(entry));
-        Checked { name: volume.name.to_string(), findings }
+        Checked { name: volume.name.to_string(), at_boot, findings }
     }
 
     /// Tries each source; with it, what was answered to each over the network.

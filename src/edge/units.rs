@@ -3,6 +3,7 @@
 //! Read from the directories of systemd.unit(5) and systemd.generator(7) and not asked of the systemd
 //! that runs: what it has loaded is of this boot, and what was masked or edited since is not.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,19 @@ const GENERATORS: [&str; 4] = [
     "usr/local/lib/systemd/system-generators",
     "usr/lib/systemd/system-generators",
     "lib/systemd/system-generators",
+];
+
+/// Where links pull units in, the strongest directory first. Those of this boot count, too: generators
+/// make theirs at each boot anew, as netplan's does for the network.
+const PULLING: [&str; 8] = [
+    "run/systemd/generator.early",
+    ETC,
+    "run/systemd/system",
+    "run/systemd/generator",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+    "run/systemd/generator.late",
 ];
 
 /// The administrator's own.
@@ -49,9 +63,8 @@ impl UnitFiles {
     fn installed(&self, directories: &[&str], name: &str) -> Installed {
         let Some(path) = self.find(directories, name) else { return Installed::Missing };
         let real = self.root.join(path.strip_prefix("/").unwrap_or(&path));
-        let to_null = fs::read_link(&real).is_ok_and(|to| to == Path::new("/dev/null"));
         match fs::metadata(&real) {
-            _ if to_null => Installed::Masked(path),
+            _ if is_to_null(&real) => Installed::Masked(path),
             Ok(metadata) if metadata.len() == 0 => Installed::Masked(path),
             Ok(_) => Installed::At(path),
             Err(_) => Installed::Missing,
@@ -99,16 +112,33 @@ impl Units for UnitFiles {
     }
 
     fn is_enabled(&self, name: &str) -> bool {
-        // netplan enables its network in /run, at each boot anew.
-        [ETC, "run/systemd/system"].iter().any(|place| {
-            let directory = self.root.join(place);
-            names(&directory).iter().any(|entry| {
-                let ends = [".wants", ".requires", ".upholds"];
-                let pulls = ends.iter().any(|end| entry.ends_with(end));
-                pulls && fs::symlink_metadata(directory.join(entry).join(name)).is_ok()
-            })
-        })
+        if matches!(self.unit(name), Installed::Masked(_)) {
+            return false;
+        }
+        // Of links in directories of the same name the strongest counts; one to nothing masks the others.
+        let mut decided = BTreeSet::new();
+        for place in PULLING {
+            for directory in names(&self.root.join(place)) {
+                let link = self.root.join(place).join(&directory).join(name);
+                if !pulls(&directory) || fs::symlink_metadata(&link).is_err() {
+                    continue;
+                }
+                if decided.insert(directory) && !is_to_null(&link) {
+                    return true;
+                }
+            }
+        }
+        false
     }
+}
+
+/// Whether links in a directory of this name are dependencies.
+fn pulls(directory: &str) -> bool {
+    [".wants", ".requires", ".upholds"].iter().any(|end| directory.ends_with(end))
+}
+
+fn is_to_null(path: &Path) -> bool {
+    fs::read_link(path).is_ok_and(|to| to == Path::new("/dev/null"))
 }
 
 #[cfg(test)]
@@ -156,5 +186,34 @@ mod tests {
         let link = root.path().join(ETC).join("sockets.target.wants/a@b.socket");
         symlink("/usr/lib/systemd/system/a@.socket", link).unwrap();
         assert!(units.is_enabled("a@b.socket"));
+    }
+
+    #[test]
+    fn links_of_generators_and_packages_enable_and_a_mask_does_not() {
+        let name = "systemd-networkd.service";
+        let link = |root: &Path, place: &str, to: &str| {
+            let path = root.join(place).join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            symlink(to, path).unwrap();
+        };
+        let unit = "/usr/lib/systemd/system/systemd-networkd.service";
+        for place in PULLING {
+            let root = tempfile::tempdir().unwrap();
+            let units = UnitFiles::new(root.path());
+            link(root.path(), &format!("{place}/multi-user.target.d"), unit);
+            assert!(!units.is_enabled(name), "{place}");
+            link(root.path(), &format!("{place}/multi-user.target.wants"), unit);
+            assert!(units.is_enabled(name), "{place}");
+            link(root.path(), ETC, "/dev/null");
+            assert!(!units.is_enabled(name), "{place}");
+        }
+        // The link alone may be masked; another one is not.
+        let root = tempfile::tempdir().unwrap();
+        let units = UnitFiles::new(root.path());
+        link(root.path(), "usr/lib/systemd/system/multi-user.target.wants", unit);
+        link(root.path(), "etc/systemd/system/multi-user.target.wants", "/dev/null");
+        assert!(!units.is_enabled(name));
+        link(root.path(), "run/systemd/generator/sysinit.target.requires", unit);
+        assert!(units.is_enabled(name));
     }
 }

@@ -41,7 +41,7 @@ fn text(report: &Report, colour: bool) -> String {
     }
     block("this machine", &report.machine);
     lines.push(String::new());
-    lines.push(summary(report));
+    lines.extend(wrap(&summary(report), 0));
     lines.join("\n") + "\n"
 }
 
@@ -53,20 +53,20 @@ fn lines_of(finding: &Finding, colour: bool) -> Vec<String> {
         Level::Bad => 31,
     };
     let level = if colour { format!("\x1b[{code}m{level}\x1b[0m") } else { level };
-    let mut parts = wrap(&finding.text).into_iter();
+    let mut parts = wrap(&finding.text, INDENT).into_iter();
     let first = parts.next().unwrap_or_default();
     let mut lines = vec![format!("  {level} {:<12}{first}", finding.topic.to_string())];
-    let advice = finding.advice.iter().flat_map(|advice| wrap(&format!("-> {advice}")));
+    let advice = finding.advice.iter().flat_map(|advice| wrap(&format!("-> {advice}"), INDENT));
     lines.extend(parts.chain(advice).map(|part| format!("{:INDENT$}{part}", "")));
     lines
 }
 
-/// What fits beside the topic, broken between words.
-fn wrap(text: &str) -> Vec<String> {
+/// What fits behind `indent` columns, broken between words.
+fn wrap(text: &str, indent: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let Some(last) = lines.last_mut() else { break };
-        if !last.is_empty() && INDENT + last.len() + 1 + word.len() > WIDTH {
+        if !last.is_empty() && indent + last.len() + 1 + word.len() > WIDTH {
             lines.push(word.to_owned());
         } else {
             if !last.is_empty() {
@@ -78,20 +78,38 @@ fn wrap(text: &str) -> Vec<String> {
     lines
 }
 
+/// What the boot does; behind that, what it leaves to others.
 fn summary(report: &Report) -> String {
-    let count = |level: Level| report.volumes.iter().filter(|one| one.level() == level).count();
-    let (good, warned, bad) = (count(Level::Good), count(Level::Warning), count(Level::Bad));
-    let opens = good + warned;
+    // Without units or a generator nothing is opened, however good the volumes are.
+    if report.machine.iter().any(|finding| finding.level == Level::Bad) {
+        return "the next boot is not ready: see failed above".to_owned();
+    }
+    let count = |at_boot: bool, bad: bool| {
+        let is = |one: &&Checked| one.at_boot == at_boot && (one.level() == Level::Bad) == bad;
+        report.volumes.iter().filter(is).count()
+    };
     let noun = |count: usize| if count == 1 { "volume" } else { "volumes" };
-    match report.level() {
-        Level::Good => format!("the next boot opens {opens} {}", noun(opens)),
-        Level::Warning => format!("the next boot opens {opens} {}, with warnings", noun(opens)),
-        Level::Bad if bad == 0 => "the next boot is not ready: see failed above".to_owned(),
-        Level::Bad if opens == 0 => format!("the next boot leaves {bad} {} closed", noun(bad)),
-        Level::Bad => {
+    let mut text = match (count(true, false), count(true, true)) {
+        (0, 0) => "the next boot opens no volume".to_owned(),
+        (opens, 0) => format!("the next boot opens {opens} {}", noun(opens)),
+        (0, bad) => format!("the next boot leaves {bad} {} closed", noun(bad)),
+        (opens, bad) => {
             format!("the next boot leaves {bad} {} closed, and opens {opens}", noun(bad))
         }
+    };
+    match count(false, false) {
+        0 => {}
+        1 => text.push_str("; 1 is opened at need or by hand only"),
+        later => text.push_str(&format!("; {later} are opened at need or by hand only")),
     }
+    match count(false, true) {
+        0 => {}
+        never => text.push_str(&format!("; {never} cannot be opened at need or by hand")),
+    }
+    if report.level() == Level::Warning {
+        text.push_str(", with warnings");
+    }
+    text
 }
 
 fn report_json(report: &Report) -> Value {

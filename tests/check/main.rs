@@ -15,6 +15,7 @@
     reason = "a test fails loudly"
 )]
 
+mod at_need;
 mod faults;
 mod good;
 mod image;

@@ -3,7 +3,7 @@ use crate::check::Topic;
 use crate::key::SourceName;
 
 fn report(findings: Vec<Finding>) -> Report {
-    let volumes = vec![Checked { name: "data1".to_owned(), findings }];
+    let volumes = vec![Checked { name: "data1".to_owned(), at_boot: true, findings }];
     Report { machine: Vec::new(), volumes }
 }
 
@@ -35,16 +35,46 @@ fn colours_are_for_terminals_and_hide_nothing() {
 
 #[test]
 fn the_last_line_counts_volumes() {
-    let one = |finding| Checked { name: "x".to_owned(), findings: vec![finding] };
-    let good = || one(Finding::good(Topic::Line, "x"));
-    let bad = || one(Finding::bad(Topic::Line, "x", "y"));
+    let good = || one(true, Finding::good(Topic::Line, "x"));
+    let bad = || one(true, Finding::bad(Topic::Line, "x", "y"));
     let of = |volumes, machine| summary(&Report { machine, volumes });
     assert_eq!(of(vec![good(), good()], vec![]), "the next boot opens 2 volumes");
     assert_eq!(of(vec![bad()], vec![]), "the next boot leaves 1 volume closed");
     let both = "the next boot leaves 1 volume closed, and opens 1";
     assert_eq!(of(vec![bad(), good()], vec![]), both);
-    let machine = vec![Finding::bad(Topic::Image, "x", "y")];
-    assert_eq!(of(vec![good()], machine), "the next boot is not ready: see failed above");
+    // Without a generator there is nothing to be counted.
+    let machine = || vec![Finding::bad(Topic::Unit, "x", "y")];
+    let not_ready = "the next boot is not ready: see failed above";
+    assert_eq!(of(vec![good()], machine()), not_ready);
+    assert_eq!(of(vec![bad(), good()], machine()), not_ready);
+}
+
+fn one(at_boot: bool, finding: Finding) -> Checked {
+    Checked { name: "x".to_owned(), at_boot, findings: vec![finding] }
+}
+
+#[test]
+fn what_is_opened_at_need_is_not_counted_as_opened_by_the_boot() {
+    let good = |at_boot| one(at_boot, Finding::good(Topic::Line, "x"));
+    let warned = || one(false, Finding::warning(Topic::Device, "x", "y"));
+    let bad = |at_boot| one(at_boot, Finding::bad(Topic::Line, "x", "y"));
+    let of = |volumes| summary(&Report { machine: Vec::new(), volumes });
+    let later = "is opened at need or by hand only";
+    assert_eq!(of(vec![good(false)]), format!("the next boot opens no volume; 1 {later}"));
+    let opens = "the next boot opens 1 volume";
+    let found = of(vec![good(true), warned()]);
+    assert_eq!(found, format!("{opens}; 1 {later}, with warnings"));
+    let found = of(vec![good(true), good(false), good(false)]);
+    assert_eq!(found, format!("{opens}; 2 are opened at need or by hand only"));
+    let closed = "the next boot leaves 1 volume closed";
+    assert_eq!(of(vec![bad(true), good(false)]), format!("{closed}; 1 {later}"));
+    let never = "1 cannot be opened at need or by hand";
+    assert_eq!(of(vec![good(true), bad(false)]), format!("{opens}; {never}"));
+    let volumes = vec![bad(true), good(false), bad(false)];
+    let text = text(&Report { machine: Vec::new(), volumes }, false);
+    assert!(text.lines().all(|line| line.len() <= WIDTH), "{text}");
+    let all = text.lines().skip_while(|line| !line.starts_with("the next")).collect::<Vec<_>>();
+    assert_eq!(all.join(" "), format!("{closed}; 1 {later}; {never}"));
 }
 
 #[test]
