@@ -107,11 +107,12 @@ impl Mounts<'_> {
             return None;
         }
         let (point, device) = (line.point.display(), &line.device);
-        Some(Finding::warning(
-            Topic::Fstab,
-            format!("{point} waits for {device}, which does not start a volume with noauto"),
-            by_name(entry),
-        ))
+        let text = format!("{point} waits for {device}, which does not start a volume with noauto");
+        Some(match Mounted::of(line) {
+            // In vain, and ends in a shell.
+            Mounted::Required => Finding::bad(Topic::Fstab, text, by_name(entry)),
+            _ => Finding::warning(Topic::Fstab, text, by_name(entry)),
+        })
     }
 }
 

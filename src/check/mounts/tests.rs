@@ -129,7 +129,9 @@ fn with_noauto_only_the_path_of_its_name_opens_the_volume() {
     let noauto = |options: &mut Options| options.noauto = true;
     let text = "/srv waits for UUID=c0ffee, which does not start a volume with noauto";
     let advice = "write /dev/mapper/data1 in that line of /etc/fstab";
-    for options in ["defaults", "nofail", "x-systemd.automount", "noauto,x-systemd.automount"] {
+    let found = about("UUID=c0ffee /srv ext4 defaults", noauto);
+    assert_eq!((found.level, found.text.as_str()), (Level::Bad, text));
+    for options in ["nofail", "x-systemd.automount", "noauto,x-systemd.automount"] {
         is_warning(&about(&format!("UUID=c0ffee /srv ext4 {options}"), noauto), text, advice);
     }
     is_good(&about("UUID=c0ffee /srv ext4 noauto", noauto), "mounted at /srv by hand");
