@@ -16,6 +16,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::path::PathBuf;
+
 use crate::deadline::Deadline;
 use crate::error::Kind;
 use crate::keyslots::Keyslots;
@@ -123,7 +125,9 @@ pub fn carry_out(
         (world.tell)(&Step::OldKeyslot(old));
         remove_keyslot(old, plan, &key, world)?;
     }
-    if let Some(path) = &plan.old_file {
+    // The new one may have taken its place, where neither keyslot nor KEK is another.
+    let taken = |path: &&PathBuf| plan.stores.contains(&Store::File((*path).clone()));
+    if let Some(path) = plan.old_file.as_ref().filter(|path| !taken(path)) {
         (world.tell)(&Step::OldFile(path.clone()));
         world.files.remove(path)?;
     }

@@ -57,6 +57,13 @@ impl Enrolling<'_> {
     fn run(&self, json: bool) -> Result<(), Stop> {
         let mut azure = azure::client(&self.args.azure);
         let base = Base::find(self.args, self.name, self.device)?;
+        if let (true, Some(header)) = (self.args.format, base.header(self.args)) {
+            let reason = format!(
+                "its line has header={header}, and --format makes a header on the disk: take it \
+                 out of the line first"
+            );
+            return Err(Kind::NotRekeyable { reason }.into());
+        }
         let mut notes = Notes::open(root())?;
         let made = match self.args.format {
             true => Some(self.format(&mut azure, &mut notes)?),

@@ -60,7 +60,7 @@ impl Rekeying<'_> {
         self.carry_out(plan, keys, deadline).inspect_err(|kind| {
             // What only time mends is tried again; else somebody may want to begin anew.
             if !kind.is_transient() {
-                report::can_be_given_up(&self.notes.file(&plan.uuid), plan.keyslot);
+                report::can_be_given_up(&self.notes.file(&plan.uuid));
             }
         })
     }

@@ -4,9 +4,11 @@
 //! Where the wrapped key is (rotate/current.rs) the new one goes, too. The old keyslot is removed
 //! last, after the volume's own sources were asked anew and opened it by the new one.
 
+use std::path::Path;
+
 use super::args::rotate::{NewKek, RotateArgs};
-use super::azure;
 use super::rekey::{Rekeying, Stop, is_carried, root};
+use super::{azure, sources};
 use crate::azure::Azure;
 use crate::config::{self, Configuration, Entry, Origin};
 use crate::deadline::{Deadline, Pauses};
@@ -35,7 +37,7 @@ pub fn run(args: &RotateArgs, json: bool) -> Result<(), Error> {
     let configuration = config::load(root());
     let Some(name) = &args.name else { return all(args, &configuration, json) };
     let entry = configuration.find(name).map_err(|kind| fail(kind).volume(name))?;
-    one(args, entry, json)
+    one(args, &configuration, entry, json)
 }
 
 /// Every volume of bektab that has a wrapped key. Those that cannot be rotated are said to be left
@@ -44,36 +46,55 @@ fn all(args: &RotateArgs, configuration: &Configuration, json: bool) -> Result<(
     let entries = configuration.entries.iter().filter(|entry| entry.origin == Origin::Bektab);
     let entries: Vec<&Entry> = entries.collect();
     let mut last: Option<Error> = None;
+    let mut failed = |error: Error| {
+        if let Some(earlier) = last.replace(error) {
+            failure(&earlier, json);
+        }
+    };
+    // Their keys stay as they are, and somebody is about to disable a KEK.
+    for problem in configuration.problems.iter().filter(|problem| is_of_bektab(problem)) {
+        failed(Error::new(Goal::Rotate, problem.clone()));
+    }
     for (number, entry) in entries.iter().enumerate() {
         let name = &entry.volume.name;
         log::info!("{name}: volume {} of {}", number + 1, entries.len());
-        match one(args, entry, json) {
+        match one(args, configuration, entry, json) {
             Ok(()) => {}
             Err(Error { kind: Kind::NotRekeyable { reason }, .. }) => {
                 report::left_alone(name, &reason);
             }
-            Err(error) => {
-                if let Some(earlier) = last.replace(error) {
-                    failure(&earlier, json);
-                }
-            }
+            Err(error) => failed(error),
         }
     }
     last.map_or(Ok(()), Err)
 }
 
-fn one(args: &RotateArgs, entry: &Entry, json: bool) -> Result<(), Error> {
+fn is_of_bektab(problem: &Kind) -> bool {
+    match problem {
+        Kind::Configuration(diagnostic) => diagnostic.file == Origin::Bektab.path(),
+        Kind::ConfigurationUnreadable { path, .. } => path == Origin::Bektab.path(),
+        _ => false,
+    }
+}
+
+fn one(
+    args: &RotateArgs,
+    configuration: &Configuration,
+    entry: &Entry,
+    json: bool,
+) -> Result<(), Error> {
     let volume = &entry.volume;
     let clock = SystemClock::new();
     let pauses = Pauses::default();
     let deadline = Deadline::start(&clock, volume.options.timeout.0).pausing(&pauses);
     logger::about(&volume.name);
-    let rotation = Rotation { args, entry, volume, deadline: &deadline };
+    let rotation = Rotation { args, configuration, entry, volume, deadline: &deadline };
     rotation.run(json).map_err(|stop| stop.error(Goal::Rotate, &volume.name))
 }
 
 struct Rotation<'a> {
     args: &'a RotateArgs,
+    configuration: &'a Configuration,
     entry: &'a Entry,
     volume: &'a Volume,
     deadline: &'a Deadline<'a>,
@@ -105,11 +126,26 @@ impl Rotation<'_> {
         let current = Current::find(self.entry, rekeying.header, rekeying.azure, self.deadline)?;
         let (plan, key) = self.plan(&device, &current, &mut rekeying)?;
         report::plan(name, &plan);
+        self.vm_unwraps(&plan)?;
         if !self.args.dry_run {
             let keys = Keys { existing: Some(&current.key), new: Some(key) };
             rekeying.carry_out(&plan, keys, self.deadline)?;
         }
         self.report(&plan, false, json)
+    }
+
+    /// Asks as the VM itself, before anything is changed: whoever rotates may have rights that it
+    /// lacks, and a token has no older version to go back to.
+    fn vm_unwraps(&self, plan: &Plan) -> Result<(), Kind> {
+        let of_token = plan.stores.iter().find_map(|store| match store {
+            Store::Token { identity, .. } => identity.clone(),
+            _ => None,
+        });
+        let mut options = self.volume.options.clone();
+        options.identity = of_token.or(options.identity);
+        let wrapped = &plan.wrapped;
+        let mut azure = sources::azure(root(), &options);
+        azure.unwrap_key(&wrapped.kek, wrapped.algorithm, &wrapped.bytes, self.deadline).map(|_| ())
     }
 
     fn report(&self, plan: &Plan, resumed: bool, json: bool) -> Result<(), Stop> {
@@ -125,7 +161,7 @@ impl Rotation<'_> {
     /// Makes the new key, has it wrapped, and decides what becomes of the old one.
     fn plan(
         &self,
-        device: &std::path::Path,
+        device: &Path,
         current: &Current,
         rekeying: &mut Rekeying<'_>,
     ) -> Result<(Plan, Secret), Kind> {
@@ -183,9 +219,22 @@ impl Rotation<'_> {
             line,
             proves: true,
             old_keyslot: (!stays && keyslot != current.keyslot).then_some(current.keyslot),
-            old_file: old_file.filter(|_| !stays),
+            old_file: old_file.filter(|path| !stays && !self.is_named_by_another(path)),
         };
         Ok((plan, key))
+    }
+
+    /// Whether another volume's line has the file, too.
+    fn is_named_by_another(&self, path: &Path) -> bool {
+        let names = |entry: &&Entry| {
+            entry.volume.name != self.volume.name
+                && matches!(&entry.volume.key, KeySpec::Path(named) if named == path)
+        };
+        let other = self.configuration.entries.iter().find(names);
+        if let Some(entry) = other {
+            log::warn!("{} stays: the line of {} has it, too", path.display(), entry.volume.name);
+        }
+        other.is_some()
     }
 
     fn wrap(&self, current: &Current) -> Result<Wrap, Kind> {

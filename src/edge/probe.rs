@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use libblkid_rs::{BlkidErr, BlkidFltr, BlkidProbe, BlkidSafeprobeRet};
+use libblkid_rs::{BlkidErr, BlkidFltr, BlkidProbe, BlkidProbeRet, BlkidSafeprobeRet};
 use libblkid_rs::{BlkidSectors, BlkidSublks, BlkidSublksFlags};
 
 use crate::header::identity::MAGIC as LUKS;
@@ -120,6 +120,21 @@ pub fn signature(path: &Path) -> io::Result<Option<String>> {
         Ok(BlkidSafeprobeRet::Ambiguous) => Ok(Some(SEVERAL.to_owned())),
         Err(error) => Err(other(error)),
     }
+}
+
+/// Destroys the superblocks that libblkid knows on the device at `path`, as wipefs(8) does.
+pub fn wipe(path: &Path) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(path)?;
+    let mut probe = BlkidProbe::new().map_err(other)?;
+    probe.set_device(file.as_raw_fd(), 0, 0).map_err(other)?;
+    probe.enable_superblocks(true).map_err(other)?;
+    // Without the place of what it finds, libblkid does not know what to wipe.
+    let flags = BlkidSublksFlags::new(vec![BlkidSublks::Type, BlkidSublks::Magic]);
+    probe.set_superblock_flags(flags).map_err(other)?;
+    while probe.do_probe().map_err(other)? == BlkidProbeRet::Success {
+        probe.do_wipe(false).map_err(other)?;
+    }
+    file.sync_all()
 }
 
 /// libblkid counts in 512 bytes, whatever the disk's own sectors are.
@@ -289,6 +304,11 @@ mod tests {
         bytes[1024 - 1024..1024].copy_from_slice(&both.bytes()[..1024]);
         std::fs::write(&both.path, &bytes).unwrap();
         assert!(holds(&both).is_some());
+        wipe(&both.path).unwrap();
+        assert_eq!(holds(&both), None);
+        // What was found is gone, and nothing else.
+        let changed = both.bytes().iter().zip(&bytes).filter(|(now, before)| now != before).count();
+        assert!((1..40).contains(&changed), "{changed} bytes");
     }
 
     #[test]

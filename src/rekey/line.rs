@@ -23,7 +23,9 @@ pub fn finding(volume: &Volume, stores: &[Store], wrapped: &WrappedKey) -> Volum
         _ => None,
     });
     (options.kek, options.kek_algorithm, options.key_slot) = (None, None, None);
-    if !token && (secret.is_some() || file.is_some()) {
+    // A file that is renewed keeps what its line has beside it.
+    let renewed = matches!(volume.key, KeySpec::Path(_)) && secret.is_none();
+    if !token && (secret.is_some() || file.is_some()) && !renewed {
         // Where a key is named nothing is searched for.
         (options.vault, options.machine_name) = (None, None);
     }

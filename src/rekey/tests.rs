@@ -102,6 +102,18 @@ fn a_rotation_is_told_step_by_step() {
     assert_eq!(versions[1].content_type, "Wrapped BEK");
 }
 
+/// A wrapping that is renewed with nothing new about it goes where the old one was.
+#[test]
+fn a_file_that_was_written_anew_is_not_the_old_one() {
+    let plan = rotation();
+    let Store::File(path) = plan.stores[2].clone() else { panic!() };
+    let plan = Plan { old_file: Some(path.clone()), ..plan };
+    let parts = before(&plan);
+    run(&parts, &plan, true).unwrap();
+    assert!(parts.0.borrow().files.contains_key(&path));
+    assert!(plan.stores.iter().all(|store| parts.opens_by(store)));
+}
+
 /// Dies before and after each call there is, and again at each call of the run that goes on.
 #[test]
 fn whoever_dies_leaves_a_volume_that_opens_and_the_next_run_finishes() {

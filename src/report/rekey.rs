@@ -81,9 +81,10 @@ pub fn image_is_old(plan: &Plan) {
 }
 
 /// Says how to be rid of a run that cannot be finished.
-pub fn can_be_given_up(note: &Path, keyslot: u32) {
+pub fn can_be_given_up(note: &Path) {
     log::warn!(
-        "to give up the earlier run remove {}; keyslot {keyslot} may be left of it",
+        "to give up the earlier run remove {}; first let bek-unlock check say which keyslots still \
+         open by the volume's own sources: those stay",
         note.display()
     );
 }

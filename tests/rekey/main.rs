@@ -16,6 +16,7 @@
 
 mod documented;
 mod enroll;
+mod kept;
 mod killed;
 #[path = "../secrets/needles.rs"]
 mod needles;

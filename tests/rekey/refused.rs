@@ -126,7 +126,7 @@ fn an_interrupted_run_that_cannot_go_on_can_be_given_up() {
     let words = ["enroll", device, "--kek", KEK, "--to-file", "/proc/no/file", "--key-file", "-"];
     world.run(&words, KEY.as_bytes()).refuses(4, "cannot write /proc/no/file");
     let run = world.run(&words, b"").refuses(4, "cannot write /proc/no/file");
-    run.says("keyslot 1 may be left of it").says("to give up the earlier run remove /var/lib");
+    run.says("which keyslots still open").says("to give up the earlier run remove /var/lib");
     for note in fs::read_dir("/var/lib/bek-unlock").unwrap() {
         fs::remove_file(note.unwrap().path()).unwrap();
     }

@@ -10,7 +10,7 @@ use crate::device::Devices;
 use crate::edge::block::BlockDevices;
 use crate::edge::luks::keyslots::ChangedHeader;
 use crate::edge::rekey::Notes;
-use crate::edge::{disk, luks};
+use crate::edge::{disk, luks, probe};
 use crate::error::Kind;
 use crate::keyslots::Keyslots;
 use crate::rekey::Records;
@@ -59,6 +59,11 @@ pub(super) fn format(device: &Path, key: &Secret, notes: &mut Notes) -> Result<(
     if let Ok(old) = ChangedHeader::open(device, None) {
         notes.remove(old.uuid())?;
     }
+    // One that is left, at the end of the disk for one, would be taken for what is on it.
+    probe::wipe(device).map_err(|error| Kind::HeaderUnusable {
+        path: device.to_owned(),
+        reason: format!("what was on it could not be wiped: {error}"),
+    })?;
     luks::format::luks2(device, key)
 }
 

@@ -10,6 +10,7 @@ use crate::config::Entry;
 use crate::deadline::Deadline;
 use crate::edge::luks::keyslots::ChangedHeader;
 use crate::error::{Error, Kind};
+use crate::key::SourceName;
 use crate::keyslots::Keyslots;
 use crate::rekey::plan::{Wrap, WrappedKey};
 use crate::rekey::{self, Store};
@@ -43,11 +44,14 @@ impl Current {
         azure: &mut Azure,
         deadline: &Deadline<'_>,
     ) -> Result<Self, Stop> {
-        let volume = &entry.volume;
+        // What a person types is no key that could be renewed, and its keyslot is to stay.
+        let mut volume = entry.volume.clone();
+        volume.options.prompt = false;
+        let volume = &volume;
         let (opened, key) = key(volume, deadline)?;
         let mut current = Self { key, keyslot: opened.keyslot, stores: Vec::new(), wrap: None };
         match &volume.key {
-            KeySpec::Path(path) => current.file(path, volume)?,
+            KeySpec::Path(path) => current.file(path, volume, &opened)?,
             KeySpec::Secret(_) => current.secret(volume, &opened, azure, deadline)?,
             KeySpec::Find | KeySpec::KeyFile(_) => {
                 if volume.key == KeySpec::Find {
@@ -68,7 +72,12 @@ impl Current {
         Ok(current)
     }
 
-    fn file(&mut self, path: &Path, volume: &Volume) -> Result<(), Kind> {
+    fn file(&mut self, path: &Path, volume: &Volume, opened: &Opened) -> Result<(), Kind> {
+        if opened.source != SourceName::File {
+            let (path, origin) = (path.display(), &opened.origin);
+            let reason = format!("{path} does not open it, {origin} does: enroll it anew");
+            return Err(Kind::NotRekeyable { reason });
+        }
         let options = &volume.options;
         let Some(kek) = &options.kek else {
             let reason = format!("{} is not wrapped: enroll it first", path.display());
@@ -98,7 +107,7 @@ impl Current {
         }
     }
 
-    /// The token that holds the key.
+    /// The tokens that hold the key.
     fn token(
         &mut self,
         header: &mut ChangedHeader,
@@ -110,9 +119,8 @@ impl Current {
             let Token { kek, algorithm, wrapped: bytes, identity, .. } = token;
             let wrapped = WrappedKey { kek, algorithm, bytes };
             if self.is(&wrapped, azure, deadline)? {
-                self.wrap = Some(Wrap { kek: wrapped.kek.into(), algorithm });
+                self.wrap.get_or_insert(Wrap { kek: wrapped.kek.into(), algorithm });
                 self.stores.push(Store::Token { number: Some(number), identity });
-                return Ok(());
             }
         }
         Ok(())
