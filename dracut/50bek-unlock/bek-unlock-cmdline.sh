@@ -31,6 +31,15 @@ bek_unlock_network() {
         echo rd.neednet=1 >/etc/cmdline.d/10-bek-unlock.conf
     fi
     getargbool 0 rd.neednet || return 0
+    # Accelerated networking: such a card is the same one as hv_netvsc's, which forwards to it. With an
+    # address of its own it takes the answers away. The udev rules of Azure's images, which tell
+    # NetworkManager, are in hostonly images alone.
+    if [ -d /sys/bus/vmbus ] && [ -e /usr/sbin/NetworkManager ]; then
+        mkdir -p /etc/NetworkManager/conf.d
+        printf '[device-bek-unlock-vf]\nmatch-device=%s\nmanaged=0\n' \
+            'driver:mana,driver:mlx4_core,driver:mlx4_en,driver:mlx5_core' \
+            >/etc/NetworkManager/conf.d/zzzz-bek-unlock-vf.conf
+    fi
     [ -e /usr/lib/systemd/system/systemd-networkd.service ] ||
         [ -e /lib/systemd/system/systemd-networkd.service ] || return 0
     # The networkd of dracut 059 does nothing unless ip= is given. The names of these files sort
@@ -40,8 +49,7 @@ bek_unlock_network() {
         mkdir -p /etc/systemd/network
         printf '[Match]\nType=ether\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nClientIdentifier=mac\n' \
             >/etc/systemd/network/zzzz-bek-unlock.network
-        # Accelerated networking: this card is the same one as hv_netvsc's, which forwards to it.
-        # With an address of its own it takes the answers away.
+        # As above.
         [ ! -d /sys/bus/vmbus ] ||
             printf '[Match]\nDriver=mana mlx4_core mlx4_en mlx5_core\n\n[Link]\nUnmanaged=yes\n' \
                 >/etc/systemd/network/zzzz-bek-unlock-vf.network

@@ -47,8 +47,9 @@ install() {
     ((${#files[@]} == 0)) || inst_multiple -o "${files[@]}"
     bek_unlock_bektab
 
-    # What a LUKS header may ask of libcryptsetup beyond its libraries: old hashes.
-    inst_libdir_file "ossl-modules/legacy.so"
+    # What libcryptsetup may need beyond its libraries: old hashes, for a LUKS header; and on a machine
+    # with fips=1 all of them, where dracut's own module for that is not in.
+    inst_libdir_file "ossl-modules/legacy.so" "ossl-modules/fips.so"
     # The directory of libcryptsetup's locks.
     inst_multiple -o "$tmpfilesdir/cryptsetup.conf"
     # Links to Azure's disks; without them the program finds the disks itself.
@@ -158,7 +159,8 @@ bek_unlock_install_network() {
     inst_libdir_file 'libnss_dns.so*' 'libnss_files.so*'
     # Azure's accelerated networking: the second face of a card is not to be configured.
     inst_rules 10-azure-unmanaged-sriov.rules 68-azure-sriov-nm-unmanaged.rules
-    for unit in nm-wait-online-initrd systemd-networkd-wait-online; do
+    # NetworkManager's unit has the second name from dracut 108 on.
+    for unit in nm-wait-online-initrd NetworkManager-wait-online-initrd systemd-networkd-wait-online; do
         inst_simple "$moddir/no-wait-online.conf" \
             "$systemdsystemunitdir/$unit.service.d/60-bek-unlock.conf"
     done
@@ -166,5 +168,6 @@ bek_unlock_install_network() {
         return 0
     fi
     dwarn 'bek-unlock: a volume needs Key Vault, and this dracut has no network; install'
-    dwarn 'bek-unlock: dracut-network and what its modules need, then: dracut --force'
+    dwarn 'bek-unlock: dracut-network and what its modules need (ip, and NetworkManager or'
+    dwarn 'bek-unlock: systemd-networkd), then: dracut --force'
 }

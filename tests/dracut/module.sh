@@ -166,7 +166,7 @@ the_image_has_no_network_unless_the_plan_says_so() {
     plan=$NETWORK_PLAN
     install
     [[ $(calls files) == */etc/nsswitch.conf* && $(calls lib) == *libnss_dns* ]] || return 1
-    expect "$(calls 'file ' | grep -c wait-online)" 2
+    expect "$(calls 'file ' | grep -c wait-online)" 3
 }
 
 a_missing_network_is_said() {
@@ -212,6 +212,17 @@ hook_adds_the_network() {
     networkd_is missing
     boot "$1" bek-unlock-cmdline.sh network=yes
     [[ -e $initdir/etc/cmdline.d/10-bek-unlock.conf && ! $(calls systemctl) ]] || return 1
+    [[ ! -e $initdir/etc/NetworkManager ]] || return 1
+    # NetworkManager's image, on Hyper-V and elsewhere.
+    mkdir -p "$initdir/usr/sbin"
+    touch "$initdir/usr/sbin/NetworkManager"
+    networkd_is missing
+    boot "$1" bek-unlock-cmdline.sh network=yes
+    expect "$(grep -c 'driver:mana,driver:mlx4_core' "$initdir"/etc/NetworkManager/conf.d/*.conf)" 1 || return 1
+    rm -r "$initdir/sys/bus/vmbus" "$initdir/etc/NetworkManager"
+    networkd_is missing
+    boot "$1" bek-unlock-cmdline.sh network=yes
+    [[ ! -e $initdir/etc/NetworkManager ]] || return 1
     networkd_is there
     boot "$1" bek-unlock-cmdline.sh network=
     [[ ! -e $initdir/etc/cmdline.d && ! -e $initdir/run && ! $(calls systemctl) ]]
