@@ -29,6 +29,10 @@ pub trait Keyslots {
     /// Maps nothing.
     fn fits(&mut self, key: &Secret, slot: Option<u32>) -> Result<Option<u32>, Kind>;
 
+    /// The salt of keyslot `slot`, in base64: made anew with each key that gets the number, and no
+    /// secret. `None` where it is not in use.
+    fn salt(&mut self, slot: u32) -> Result<Option<String>, Kind>;
+
     /// Adds `new` as keyslot `slot`, which has to be free; `existing` opens the volume already.
     ///
     /// `new` has to be random: its KDF is the cheapest there is, because what nobody can guess needs

@@ -193,6 +193,10 @@ fn remove_keyslot(old: u32, plan: &Plan, key: &Secret, world: &mut World<'_>) ->
     if !slots.contains(&old) {
         return Ok(());
     }
+    if plan.old_salt.is_none() || world.header.salt(old)? != plan.old_salt {
+        log::warn!("keyslot {old} is another key's than when this was begun, and stays");
+        return Ok(());
+    }
     let opens = world.header.fits(key, Some(plan.keyslot))?.is_some();
     if old == plan.keyslot || !opens {
         return Err(Kind::HeaderUnusable {

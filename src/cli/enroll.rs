@@ -207,6 +207,7 @@ impl Enrolling<'_> {
             line: self.args.write.then_some(line),
             proves: self.args.write,
             old_keyslot: None,
+            old_salt: None,
             old_file: None,
         })
     }

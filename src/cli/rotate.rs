@@ -210,6 +210,11 @@ impl Rotation<'_> {
         };
         // The old line is in an image, too, and the next boot opens by that one.
         let stays = line.is_some() && is_carried(self.volume);
+        let old_keyslot = (!stays && keyslot != current.keyslot).then_some(current.keyslot);
+        let old_salt = match old_keyslot {
+            Some(slot) => rekeying.header.salt(slot)?,
+            None => None,
+        };
         let plan = Plan {
             uuid: rekeying.header.uuid().to_owned(),
             device: device.to_owned(),
@@ -218,7 +223,8 @@ impl Rotation<'_> {
             stores,
             line,
             proves: true,
-            old_keyslot: (!stays && keyslot != current.keyslot).then_some(current.keyslot),
+            old_keyslot,
+            old_salt,
             old_file: old_file.filter(|path| !stays && !self.is_named_by_another(path)),
         };
         Ok((plan, key))

@@ -163,8 +163,14 @@ pub fn plan() -> Plan {
         line: Some(Line { name, text: "data1 UUID=5f1e - -".to_owned() }),
         proves: true,
         old_keyslot: Some(0),
+        old_salt: Some(salt(b"old")),
         old_file: Some("/etc/bek-unlock/old.wrapped".into()),
     }
+}
+
+/// Of the keyslot that this key has.
+pub fn salt(key: &[u8]) -> String {
+    format!("of {}", String::from_utf8_lossy(key))
 }
 
 impl Keyslots for Parts {
@@ -192,6 +198,10 @@ impl Keyslots for Parts {
                 .find(|(at, known)| slot.is_none_or(|wanted| wanted == **at) && **known == key);
             found.map(|(at, _)| *at)
         })
+    }
+
+    fn salt(&mut self, slot: u32) -> Result<Option<String>, Kind> {
+        self.call("salt", |disk| disk.keyslots.get(&slot).map(|key| salt(key)))
     }
 
     fn add(&mut self, slot: u32, existing: &Secret, new: &Secret) -> Result<(), Kind> {

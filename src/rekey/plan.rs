@@ -47,6 +47,8 @@ pub struct Plan {
     pub proves: bool,
     /// The keyslot that is removed at the end.
     pub old_keyslot: Option<u32>,
+    /// Its salt: days may lie between two runs, and the number be another key's by then.
+    pub old_salt: Option<String>,
     /// The wrapped-key file that is removed at the end.
     pub old_file: Option<PathBuf>,
 }

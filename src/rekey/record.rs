@@ -34,6 +34,8 @@ struct Raw {
     line: Option<String>,
     proves: bool,
     old_keyslot: Option<u32>,
+    #[serde(default)]
+    old_salt: Option<String>,
     old_file: Option<PathBuf>,
 }
 
@@ -61,6 +63,7 @@ impl Plan {
             line: self.line.as_ref().map(|line| line.text.clone()),
             proves: self.proves,
             old_keyslot: self.old_keyslot,
+            old_salt: self.old_salt.clone(),
             old_file: self.old_file.clone(),
         };
         serde_json::to_string_pretty(&raw).ok()
@@ -90,6 +93,7 @@ impl Plan {
             line,
             proves: raw.proves,
             old_keyslot: raw.old_keyslot,
+            old_salt: raw.old_salt,
             old_file: raw.old_file,
         })
     }
@@ -136,6 +140,7 @@ mod tests {
             line: None,
             proves: false,
             old_keyslot: None,
+            old_salt: None,
             old_file: None,
             ..plan()
         };

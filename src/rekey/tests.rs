@@ -1,4 +1,4 @@
-use super::fake::{DEAD, Death, Parts, kek, plan, wrapped as wrapped_key};
+use super::fake::{DEAD, Death, Parts, kek, plan, salt, wrapped as wrapped_key};
 use super::plan::Wrap;
 use super::*;
 use crate::azure::id::KeyName;
@@ -38,6 +38,7 @@ fn before(plan: &Plan) -> Parts {
         line: None,
         proves: false,
         old_keyslot: None,
+        old_salt: None,
         old_file: None,
         ..plan.clone()
     };
@@ -100,6 +101,20 @@ fn a_rotation_is_told_step_by_step() {
     assert_eq!(tags["DiskEncryptionKeyEncryptionKeyURL"], kek(2).to_string());
     assert_eq!(tags["DiskEncryptionKeyEncryptionAlgorithm"], "RSA-OAEP");
     assert_eq!(versions[1].content_type, "Wrapped BEK");
+}
+
+/// Somebody has freed the old keyslot meanwhile, and given its number to a key of their own.
+#[test]
+fn another_key_with_the_old_number_stays() {
+    for old_salt in [rotation().old_salt, None] {
+        let plan = Plan { old_salt, ..rotation() };
+        let parts = before(&plan);
+        parts.0.borrow_mut().keyslots.insert(0, b"somebody's".to_vec());
+        parts.0.borrow_mut().keyslots.insert(1, b"new".to_vec());
+        run(&parts, &plan, false).unwrap();
+        assert!(parts.opens_with(b"somebody's") && parts.opens_with(b"new"));
+        assert_eq!(parts.0.borrow().record, None);
+    }
 }
 
 /// A wrapping that is renewed with nothing new about it goes where the old one was.
@@ -213,7 +228,7 @@ fn a_keyslot_that_somebody_took_is_not_touched() {
 
 #[test]
 fn the_last_way_in_is_never_removed() {
-    let plan = Plan { old_keyslot: Some(1), ..rotation() };
+    let plan = Plan { old_keyslot: Some(1), old_salt: Some(salt(b"new")), ..rotation() };
     let parts = before(&plan);
     let kind = run(&parts, &plan, true).unwrap_err();
     assert!(kind.to_string().contains("keyslot 1 is the last way in and stays"), "{kind}");

@@ -3,6 +3,9 @@
 //! Each call loads the header anew, so that what another program wrote meanwhile is seen, and a
 //! detached header on a file system of its own is mounted no longer than a call takes.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use libcryptsetup_rs::consts::flags::{CryptActivate, CryptPbkdf};
@@ -12,6 +15,7 @@ use nix::errno::Errno;
 
 use super::words::{errno, header_failure, internal, last_words};
 use super::{Libcryptsetup, load};
+use crate::azure::base64;
 use crate::edge::header;
 use crate::edge::probe;
 use crate::error::Kind;
@@ -119,6 +123,22 @@ impl ChangedHeader {
     }
 }
 
+impl ChangedHeader {
+    /// From its place in the header (LUKS On-Disk Format 1.2.3, figures 2 and 3).
+    fn luks1_salt(&self, slot: u32) -> Result<String, Kind> {
+        let read = |path: &Path| -> io::Result<String> {
+            let mut salt = [0; 32];
+            File::open(path)?.read_exact_at(&mut salt, 208 + 48 * u64::from(slot) + 8)?;
+            Ok(base64::encode_wrapped(&salt))
+        };
+        let (place, salt) = match &self.apart {
+            None => (self.device.clone(), read(&self.device)),
+            Some(spec) => (spec.to_string().into(), header::itself(spec, false, read)?),
+        };
+        salt.map_err(|error| Kind::HeaderUnusable { path: place, reason: error.to_string() })
+    }
+}
+
 impl Keyslots for ChangedHeader {
     fn format(&self) -> Format {
         self.header.format
@@ -152,6 +172,18 @@ impl Keyslots for ChangedHeader {
             }
         })?;
         Ok((!wrong).then_some(found))
+    }
+
+    fn salt(&mut self, slot: u32) -> Result<Option<String>, Kind> {
+        if !self.slots()?.contains(&slot) {
+            return Ok(None);
+        }
+        if self.header.format == Format::Luks1 {
+            return self.luks1_salt(slot).map(Some);
+        }
+        let metadata = self.with(false, |crypt| crypt.status_handle().dump_json())?;
+        let salt = metadata.pointer(&format!("/keyslots/{slot}/kdf/salt"));
+        Ok(salt.and_then(|salt| salt.as_str()).map(str::to_owned))
     }
 
     fn add(&mut self, slot: u32, existing: &Secret, new: &Secret) -> Result<(), Kind> {

@@ -2,12 +2,32 @@ use super::*;
 use crate::edge::header::SystemHeaders;
 use crate::edge::image::Image;
 use crate::header::Headers;
+use crate::keyslots::Keyslots as _;
 
 /// The one unit test that calls libcryptsetup: its binding takes calls of one thread only.
 #[test]
 fn a_header_is_used_as_it_was_when_it_was_looked_at() {
     a_keyslot_that_would_take_hours_is_not_tried();
     a_copy_of_the_header_is_used_whatever_becomes_of_the_device();
+    another_key_in_a_keyslot_has_another_salt();
+}
+
+fn another_key_in_a_keyslot_has_another_salt() {
+    for kind in ["luks1", "luks2"] {
+        let image = formatted(kind, &Image::noise(1, 1));
+        let mut header = keyslots::ChangedHeader::open(&image.path, None).unwrap();
+        let [old, new] = [Image::noise(1, 1).bytes(), b"another".to_vec()].map(Secret::new);
+        header.add(1, &old, &new).unwrap();
+        let [first, second] = [0, 1].map(|slot| header.salt(slot).unwrap());
+        assert!(first.as_ref().is_some_and(|salt| salt.len() >= 43), "{kind}: {first:?}");
+        assert!(second.is_some() && first != second, "{kind}");
+        // Nobody else's change of the header is one of the keyslot.
+        assert_eq!(header.salt(0).unwrap(), first);
+        header.remove(0).unwrap();
+        assert_eq!(header.salt(0).unwrap(), None, "{kind}");
+        header.add(0, &new, &old).unwrap();
+        assert_ne!(header.salt(0).unwrap(), first, "{kind}");
+    }
 }
 
 fn formatted(kind: &str, key: &Image) -> Image {

@@ -40,6 +40,10 @@ impl Keyslots for Fake {
         Ok(None)
     }
 
+    fn salt(&mut self, _: u32) -> Result<Option<String>, Kind> {
+        Ok(None)
+    }
+
     fn add(&mut self, _: u32, _: &Secret, _: &Secret) -> Result<(), Kind> {
         panic!("no token needs a new keyslot")
     }
