@@ -34,7 +34,8 @@ bek_unlock_network() {
     # Accelerated networking: such a card is the same one as hv_netvsc's, which forwards to it. With an
     # address of its own it takes the answers away. The udev rules of Azure's images, which tell
     # NetworkManager, are in hostonly images alone.
-    if [ -d /sys/bus/vmbus ] && [ -e /usr/sbin/NetworkManager ]; then
+    if [ -d /sys/bus/vmbus ] &&
+        { [ -e /usr/sbin/NetworkManager ] || [ -e /usr/bin/NetworkManager ]; }; then
         mkdir -p /etc/NetworkManager/conf.d
         printf '[device-bek-unlock-vf]\nmatch-device=%s\nmanaged=0\n' \
             'driver:mana,driver:mlx4_core,driver:mlx4_en,driver:mlx5_core' \
