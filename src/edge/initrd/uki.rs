@@ -12,6 +12,8 @@ use crate::edge::sysfs::names;
 const SECTION: &[u8; 8] = b".initrd\0";
 /// Of a section in the table of them, in bytes.
 const ENTRY: usize = 40;
+/// The largest one that is taken into memory, in bytes.
+const IMAGE_MAX: u32 = 1 << 30;
 /// As many sections as Windows takes.
 const SECTIONS_MAX: u16 = 96;
 
@@ -42,6 +44,9 @@ pub fn is_program(start: &[u8]) -> bool {
 pub(super) fn initramfs(file: &mut File) -> io::Result<File> {
     let (start, size) = section(file)?
         .ok_or_else(|| io::Error::other("an EFI program without an initramfs (section .initrd)"))?;
+    if size > IMAGE_MAX {
+        return Err(io::Error::other("the initramfs in it is larger than 1 GiB"));
+    }
     let mut inside = memfd::create("initramfs")?;
     file.seek(SeekFrom::Start(start.into()))?;
     let copied = io::copy(&mut file.take(size.into()), &mut inside)?;
@@ -145,6 +150,10 @@ mod tests {
         let mut not_pe = without.clone();
         not_pe[0x80] = b'N';
         assert_eq!(said(&not_pe), "a damaged EFI program");
+        let mut vast = program(&[(b".initrd", b"cpio", u32::MAX)]);
+        let size = 0x80 + 24 + 16 + 16;
+        vast[size..size + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(said(&vast), "the initramfs in it is larger than 1 GiB");
         let whole = program(&[(b".initrd", b"cpio", 4)]);
         assert_eq!(said(&whole[..whole.len() - 1]), "it is cut short");
     }
