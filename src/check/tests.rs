@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::volume::{Looked, findings, is_opened_at_boot};
+use super::volume::{Looked, findings, is_opened_at_boot, without_network};
 use super::{Checked, Finding, Level, Report, Topic};
 use crate::config::{Entry, Origin};
 use crate::error::Kind;
@@ -114,6 +114,24 @@ fn a_source_that_fails_is_bad_only_where_none_fits() {
     assert_eq!(beside(SourceName::KeyVault).0, Level::Warning);
     // Where the header has a token, an unlock does not wait for the key disk.
     assert_eq!(beside(SourceName::Token).0, Level::Good);
+}
+
+#[test]
+fn a_volume_whose_key_only_comes_over_the_network_is_closed_without_one() {
+    let entry = entry("UUID=1", |options| options.netdev = true);
+    let of = |sources: &[(SourceName, Option<&str>)]| {
+        let answers = sources.iter().map(|(_, said)| said.iter().map(|one| one.to_string()));
+        let answers: Vec<Vec<String>> = answers.map(Iterator::collect).collect();
+        let fitting = sources.iter().map(|(source, _)| (*source, fits())).collect();
+        without_network(&entry.volume, &proof(0, fitting), &answers)
+    };
+    let (disk, token, vault) = (SourceName::KeyDisk, SourceName::Token, SourceName::KeyVault);
+    assert_eq!(of(&[(disk, None)]), Some(Level::Warning));
+    assert_eq!(of(&[(disk, None), (vault, Some("secret x"))]), Some(Level::Warning));
+    assert_eq!(of(&[(disk, Some("unwrapKey by kek"))]), Some(Level::Bad));
+    // The second was told by the first one's answers.
+    assert_eq!(of(&[(disk, Some("unwrapKey by kek")), (token, None)]), Some(Level::Bad));
+    assert_eq!(of(&[]), Some(Level::Warning));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::initramfs::fstab;
 use crate::key::SourceName;
 use crate::mapping::{Format, Header};
 use crate::unlock::prove::{Asked, Content, Fits, Proof};
-use crate::volume::{DeviceSpec, Volume};
+use crate::volume::{DeviceSpec, Network, Volume};
 
 /// What a volume was looked at with.
 #[derive(Debug)]
@@ -151,6 +151,24 @@ fn memory(volume: &Volume, header: &Header, total_kib: Option<u64>) -> Option<Fi
         ));
     }
     Some(Finding::good(Topic::Memory, text))
+}
+
+/// What it means for the volume when nothing is asked over the network; `None` where it needs none.
+///
+/// `answers` has what each source was answered there; what one was told already, the next one does
+/// not ask again, so of those that always ask the name counts.
+pub fn without_network(volume: &Volume, proof: &Proof, answers: &[Vec<String>]) -> Option<Level> {
+    let no_answers = Vec::new();
+    let answers = answers.iter().chain(std::iter::repeat(&no_answers));
+    let fitting = proof.sources.iter().zip(answers).filter(|(one, _)| one.answer.is_ok());
+    let (remote, local): (Vec<_>, Vec<_>) = fitting.partition(|(one, answers)| {
+        matches!(one.source, SourceName::KeyVault | SourceName::Token) || !answers.is_empty()
+    });
+    match (remote.is_empty(), local.is_empty()) {
+        (false, true) => Some(Level::Bad),
+        _ if volume.network() != Network::Never => Some(Level::Warning),
+        _ => None,
+    }
 }
 
 /// One finding for each source. What fails beside one that fits does not keep the volume closed.

@@ -29,7 +29,7 @@ use crate::initramfs::{Host as _, fstab};
 use crate::mapping::Instead;
 use crate::report::{self, progress};
 use crate::unlock::prove::{self, Proof};
-use crate::volume::{DeviceSpec, Network, Volume, VolumeName};
+use crate::volume::{DeviceSpec, Volume, VolumeName};
 
 mod image;
 
@@ -179,7 +179,7 @@ impl<'a> Check<'a> {
             crypttab: &self.crypttab,
             same: &same,
             opened: &opened,
-            without_network: without_network(volume, &proof, &answers),
+            without_network: volume::without_network(volume, &proof, &answers),
         };
         findings.extend(boot.findings(entry));
         Checked { name: volume.name.to_string(), at_boot, findings }
@@ -211,20 +211,6 @@ impl<'a> Check<'a> {
             all.get(*start..end).map(<[String]>::to_vec).unwrap_or_default()
         };
         (proof, starts.iter().zip(ends).map(part).collect())
-    }
-}
-
-/// What it means for the volume when nothing is asked over the network: `answers` has what was, for
-/// each source.
-fn without_network(volume: &Volume, proof: &Proof, answers: &[Vec<String>]) -> Option<Level> {
-    let fits = |index: &usize| proof.sources.get(*index).is_some_and(|one| one.answer.is_ok());
-    let (local, remote): (Vec<usize>, Vec<usize>) = (0..answers.len())
-        .filter(fits)
-        .partition(|index| answers.get(*index).is_none_or(Vec::is_empty));
-    match (remote.is_empty(), local.is_empty()) {
-        (false, true) => Some(Level::Bad),
-        _ if volume.network() != Network::Never => Some(Level::Warning),
-        _ => None,
     }
 }
 

@@ -2,8 +2,7 @@
 //!
 //! The tool runs beside this process, which looks at its output and never waits for it. Ended by
 //! SIGTERM, it takes its question back from the agents; it gets one when this process is gone, too.
-//! Where it asks on the terminal itself, it
-//! ends without a word, and the echo has to be switched on again here.
+//! Where it asks on the terminal itself, it ends without a word, and the echo has to be switched on again here.
 
 use std::io;
 use std::os::fd::AsFd;
